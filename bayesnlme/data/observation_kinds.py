@@ -1,0 +1,108 @@
+"""What can be wrong with an observation."""
+
+from bayesnlme.data.kind import Kind
+
+NO_OBSERVATIONS = Kind(
+    code="E_NO_OBSERVATIONS",
+    message="No record of the table is an observation that can be scored.",
+    remedy="Write observations with EVID 0, MDV 0 and a value in DV.",
+)
+SUBJECT_UNOBSERVED = Kind(
+    code="E_SUBJECT_UNOBSERVED",
+    message="The subject has no observation that can be scored.",
+    remedy="Take the subject's rows out of the table, as it tells the model nothing.",
+)
+VALUE_MISSING = Kind(
+    code="E_VALUE_MISSING",
+    message="The record is to be scored (MDV 0) but has no value.",
+    remedy="Write the value in DV, or MDV 1 if there is none.",
+)
+OUTPUT_MISSING = Kind(
+    code="E_OUTPUT_MISSING",
+    message="The observation does not say what was measured.",
+    remedy="Write the output's label in {column}.",
+)
+OUTPUT_AMBIGUOUS = Kind(
+    code="E_OUTPUT_AMBIGUOUS",
+    message="Observations come from the compartments {labels}, and no DVID says what they are.",
+    remedy='Add a DVID column, or pass dvid="{column}" if each compartment is an output.',
+)
+OUTPUT_UNKNOWN = Kind(
+    code="E_OUTPUT_UNKNOWN",
+    message="outputs= renames {label!r}, which no observation has.",
+    remedy="{near}",
+)
+OUTPUT_TWICE = Kind(
+    code="E_OUTPUT_TWICE",
+    message="Two outputs would both be called {label!r}.",
+    remedy="Give each output a name of its own in outputs=.",
+)
+OCCASION_MISSING = Kind(
+    code="E_OCCASION_MISSING",
+    message="The record does not say to which occasion it belongs.",
+    remedy="Write the occasion on every row.",
+)
+CENS_UNKNOWN = Kind(
+    code="E_CENS_UNKNOWN",
+    message="CENS {cell} is unknown.",
+    remedy="Write 1 where the value is below the limit, else 0.",
+)
+CENS_RIGHT = Kind(
+    code="E_CENS_RIGHT",
+    message="CENS -1 means a value above an upper limit, which is not supported yet.",
+    remedy="Take the observation out by MDV 1 and '.' in DV.",
+)
+CENS_MISSING = Kind(
+    code="E_CENS_MISSING",
+    message="The observation does not say whether it is censored.",
+    remedy="Write 1 where the value is below the limit, else 0.",
+)
+CENS_ELSEWHERE = Kind(
+    code="E_CENS_ELSEWHERE",
+    message="CENS is {cell} on a record that is not scored.",
+    remedy="Write CENS 0 here, or EVID 0 and MDV 0 if it is a censored observation.",
+)
+CENS_NO_LIMIT = Kind(
+    code="E_CENS_NO_LIMIT",
+    message="The observation is censored, but neither LLOQ nor DV gives its limit.",
+    remedy="Write the limit in DV or in a LLOQ column.",
+)
+CENS_ABOVE_LIMIT = Kind(
+    code="E_CENS_ABOVE_LIMIT",
+    message="The observation is marked as below the limit {other}, but its value is {cell}.",
+    remedy="Write CENS 0 if it was quantified, else the limit or '.' in DV.",
+)
+LIMIT_NO_CENS = Kind(
+    code="E_LIMIT_NO_CENS",
+    message="The value {cell} is below the limit {other}, and no CENS column says what that means.",
+    remedy="Add a CENS column: 1 where only the limit is known, else 0.",
+)
+BELOW_LIMIT = Kind(
+    code="W_BELOW_LIMIT",
+    message="The value {cell} is below the limit {other} but not marked as censored ({count} such"
+    " rows, this one first).",
+    remedy="Write CENS 1 if only the limit is known.",
+)
+
+# Choosing a part
+
+SUBJECT_NOT_THERE = Kind(
+    code="E_SUBJECT_NOT_THERE",
+    message="The data have no subject {label!r}.",
+    remedy="{near}",
+)
+OUTPUT_NOT_THERE = Kind(
+    code="E_OUTPUT_NOT_THERE",
+    message="The data have no output {label!r}.",
+    remedy="{near}",
+)
+NOTHING_LEFT = Kind(
+    code="E_NOTHING_LEFT",
+    message="No observation is left in this part of the data.",
+    remedy="Widen the choice of subjects, outputs or observations.",
+)
+SUBJECT_LEFT_OUT = Kind(
+    code="N_SUBJECT_LEFT_OUT",
+    message="No observation of this subject is left, so the part holds nothing of it.",
+    remedy="Widen the choice if the subject should stay.",
+)
