@@ -1,0 +1,1 @@
+"""From typical values to individual parameters: priors, covariates, random effects."""

@@ -1,0 +1,308 @@
+"""Covariate effects: how what is known of a subject moves its typical value.
+
+Written for a covariate x with reference r and coefficient b:
+
+============  ==========================  ==================  ====================
+effect        log-normal parameter        normal parameter    logit-normal
+============  ==========================  ==================  ====================
+power         times (x/r)^b               times (x/r)^b       logit + b log(x/r)
+exponential   times exp(b (x - r))        times exp(b(x-r))   logit + b (x - r)
+linear        times 1 + b (x - r)         plus b (x - r)      logit + b (x - r)
+categorical   times exp(b_level)          plus b_level        logit + b_level
+============  ==========================  ==================  ====================
+
+A coefficient given as a number is taken as known, as in allometric scaling; left out, it is
+estimated under ``Normal(0, scale)``: scale is 1 for power, 1/|r| for exponential and linear
+(1 where r is 0), and the parameter's own scale for categorical.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import pytensor.tensor as pt
+
+from bayesnlme._types import Tensor
+from bayesnlme.errors import ModelError
+from bayesnlme.population.priors import (
+    Fixed,
+    Prior,
+    Typical,
+    prior_from_value,
+    prior_to_value,
+    stated,
+)
+
+type Coefficient = Fixed | Prior | None
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    """An effect of a continuous covariate; see the module's table for its three forms.
+
+    Attributes
+    ----------
+    covariate : str
+        Column of the table.
+    reference : float
+        Value at which the effect vanishes.
+    coefficient : Fixed, Prior or None
+        Known value, prior, or None to estimate it under the default prior.
+    """
+
+    covariate: str
+    reference: float
+    coefficient: Coefficient = None
+
+    kind: ClassVar[str]
+    additive_on_normal: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        _check_column(self.covariate)
+        if isinstance(self.reference, bool) or not isinstance(self.reference, int | float):
+            raise ModelError(f"{self.kind}({self.covariate!r}): reference must be a number.")
+        if not math.isfinite(self.reference):
+            raise ModelError(f"{self.kind}({self.covariate!r}): reference must be finite.")
+
+    @property
+    def scale(self) -> float:
+        """SD of the default prior of the coefficient."""
+        return 1.0 if self.reference == 0 else float(f"{1 / abs(self.reference):.12g}")
+
+    def prior(self, parameter_scale: float) -> Prior | Fixed:  # noqa: ARG002
+        """Return the coefficient's prior."""
+        return self.coefficient or Prior("Normal", mu=0, sigma=self.scale)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain TOML values."""
+        entries = {"effect": self.kind, "covariate": self.covariate, "reference": self.reference}
+        if self.coefficient is not None:
+            entries["coefficient"] = prior_to_value(self.coefficient)
+        return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Power(Continuous):
+    """(x/r)^b, for a positive covariate."""
+
+    kind: ClassVar[str] = "power"
+
+    def __post_init__(self) -> None:
+        Continuous.__post_init__(self)
+        if self.reference <= 0:
+            raise ModelError(
+                f"power({self.covariate!r}): reference {self.reference:g} must be positive."
+            )
+
+    @property
+    def scale(self) -> float:
+        """SD of the default prior of the exponent."""
+        return 1.0
+
+    def log_factor(self, x: Tensor, b: Tensor) -> Tensor:
+        """Log of the factor on a positive parameter."""
+        return b * pt.log(x / self.reference)
+
+    shift = log_factor
+
+    def text(self, b: str) -> str:
+        """Write the factor in plain text."""
+        return f"({self.covariate}/{self.reference:g})^{b}"
+
+    def latex(self, b: str) -> str:
+        """Write the factor in LaTeX."""
+        name = rf"\mathrm{{{latex_name(self.covariate)}}}_i"
+        return rf"\left(\frac{{{name}}}{{{self.reference:g}}}\right)^{{{b}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential(Continuous):
+    """exp(b (x - r))."""
+
+    kind: ClassVar[str] = "exponential"
+
+    def log_factor(self, x: Tensor, b: Tensor) -> Tensor:
+        """Log of the factor on a positive parameter."""
+        return b * (x - self.reference)
+
+    shift = log_factor
+
+    def text(self, b: str) -> str:
+        """Write the factor in plain text."""
+        return f"exp({b} ({_centred(self.covariate, self.reference)}))"
+
+    def latex(self, b: str) -> str:
+        """Write the factor in LaTeX."""
+        return rf"e^{{{b}\,({_latex_centred(self)})}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Linear(Continuous):
+    """1 + b (x - r) on a positive parameter, + b (x - r) otherwise."""
+
+    kind: ClassVar[str] = "linear"
+    additive_on_normal: ClassVar[bool] = True
+
+    def log_factor(self, x: Tensor, b: Tensor) -> Tensor:
+        """Log of the factor on a positive parameter; NaN (a rejected proposal) below zero."""
+        return pt.log1p(b * (x - self.reference))
+
+    def shift(self, x: Tensor, b: Tensor) -> Tensor:
+        """Shift of a parameter on the line."""
+        return b * (x - self.reference)
+
+    def text(self, b: str) -> str:
+        """Write the factor in plain text."""
+        return f"(1 + {b} ({_centred(self.covariate, self.reference)}))"
+
+    def latex(self, b: str) -> str:
+        """Write the factor in LaTeX."""
+        return rf"\left(1 + {b}\,({_latex_centred(self)})\right)"
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """One coefficient for each level but the reference; exp(b_level) on a positive parameter.
+
+    Attributes
+    ----------
+    covariate : str
+        Column of the table.
+    reference : str
+        Level at which the effect vanishes, as written in the table.
+    coefficient : Fixed, Prior or None
+        One known value or one prior for every other level, or None for the default prior.
+    """
+
+    covariate: str
+    reference: str
+    coefficient: Coefficient = None
+
+    kind: ClassVar[str] = "categorical"
+    additive_on_normal: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_column(self.covariate)
+
+    def prior(self, parameter_scale: float) -> Prior | Fixed:
+        """Return the prior of each level's coefficient."""
+        return self.coefficient or Prior("Normal", mu=0, sigma=parameter_scale)
+
+    def log_factor(self, x: Tensor, b: Tensor) -> Tensor:
+        """Log of the factor; ``x`` holds level codes, 0 for the reference."""
+        return pt.concatenate([pt.zeros(1), b])[x]
+
+    shift = log_factor
+
+    def text(self, b: str) -> str:
+        """Write the factor in plain text."""
+        return f"exp({b}[{self.covariate}])"
+
+    def latex(self, b: str) -> str:
+        """Write the factor in LaTeX."""
+        return rf"e^{{{b}[\mathrm{{{latex_name(self.covariate)}}}_i]}}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain TOML values."""
+        entries = {"effect": self.kind, "covariate": self.covariate, "reference": self.reference}
+        if self.coefficient is not None:
+            entries["coefficient"] = prior_to_value(self.coefficient)
+        return entries
+
+
+type Effect = Power | Exponential | Linear | Categorical
+
+
+def power(covariate: str, *, reference: float, exponent: object = None) -> Power:
+    """Scale a parameter by ``(x / reference) ** exponent``.
+
+    Parameters
+    ----------
+    covariate : str
+        Column of the table; its values must be positive.
+    reference : float
+        Value at which the factor is 1, in the covariate's unit.
+    exponent : float, Prior or None
+        A number is known (0.75 in allometry), a prior is estimated under that prior, None is
+        estimated under ``Normal(0, 1)``.
+
+    Examples
+    --------
+    >>> power("WT", reference=70, exponent=0.75).text("CL_WT")
+    '(WT/70)^CL_WT'
+    """
+    return Power(covariate, reference, _coefficient(exponent, f"power({covariate!r})"))
+
+
+def exponential(covariate: str, *, reference: float, coefficient: object = None) -> Exponential:
+    """Scale a parameter by ``exp(coefficient * (x - reference))``; see :func:`power`."""
+    what = f"exponential({covariate!r})"
+    return Exponential(covariate, reference, _coefficient(coefficient, what))
+
+
+def linear(covariate: str, *, reference: float, coefficient: object = None) -> Linear:
+    """Scale a parameter by ``1 + coefficient * (x - reference)``; see :func:`power`."""
+    return Linear(covariate, reference, _coefficient(coefficient, f"linear({covariate!r})"))
+
+
+def categorical(
+    covariate: str, *, reference: str | float, coefficient: object = None
+) -> Categorical:
+    """Give every level but the reference a coefficient of its own; see :func:`power`."""
+    level = f"{reference:g}" if isinstance(reference, int | float) else reference
+    return Categorical(covariate, level, _coefficient(coefficient, f"categorical({covariate!r})"))
+
+
+_FACTORIES: dict[str, Callable[[str, Any, Any], Effect]] = {
+    "power": lambda c, r, b: power(c, reference=r, exponent=b),
+    "exponential": lambda c, r, b: exponential(c, reference=r, coefficient=b),
+    "linear": lambda c, r, b: linear(c, reference=r, coefficient=b),
+    "categorical": lambda c, r, b: categorical(c, reference=r, coefficient=b),
+}
+
+
+def effect_from_dict(entries: Mapping[str, Any], parameter: str) -> Effect:
+    """Read back an effect's ``to_dict``, or what a user wrote in TOML."""
+    given = dict(entries)
+    what = f"covariate effect on {parameter}"
+    missing = {"effect", "covariate", "reference"} - set(given)
+    if missing:
+        raise ModelError(f"{what}: {sorted(missing)} missing from {given!r}.")
+    kind = given.pop("effect")
+    if kind not in _FACTORIES:
+        raise ModelError(f"{what}: no effect {kind!r}. Known: {', '.join(_FACTORIES)}.")
+    coefficient = given.pop("exponent", None) if kind == "power" else None
+    coefficient = given.pop("coefficient", coefficient)
+    covariate, reference = given.pop("covariate"), given.pop("reference")
+    if given:
+        raise ModelError(f"{what}: {sorted(given)} not understood in a {kind} effect.")
+    return _FACTORIES[kind](covariate, reference, prior_from_value(coefficient, what))
+
+
+def _coefficient(value: object, what: str) -> Coefficient:
+    if value is None:
+        return None
+    read = stated(value, what)
+    if isinstance(read, Typical):
+        raise ModelError(f"{what}: give a number (known), bn.Prior(...) or nothing (estimated).")
+    return Fixed(read) if isinstance(read, float) else read
+
+
+def _check_column(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        raise ModelError(f"A covariate is named by its column, not {name!r}.")
+
+
+def _centred(name: str, reference: float) -> str:
+    return name if reference == 0 else f"{name} - {reference:g}"
+
+
+def latex_name(name: str) -> str:
+    """Escape a name for LaTeX."""
+    return name.replace("_", r"\_")
+
+
+def _latex_centred(effect: Continuous) -> str:
+    name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
+    return name if effect.reference == 0 else rf"{name} - {effect.reference:g}"

@@ -1,0 +1,334 @@
+r"""Individual parameters: a typical value, what covariates do to it, and how subjects differ.
+
+================  ==================================================================
+``LogNormal``     :math:`\phi_i = \theta \, g(x_i) \, e^{\eta_i}`, positive
+``Normal``        :math:`\phi_i = \theta \, g(x_i) + h(x_i) + \eta_i`, on the line
+``LogitNormal``   :math:`\mathrm{logit}\,\phi_i = \mathrm{logit}\,\theta + h(x_i) + \eta_i`,
+                  between two bounds
+================  ==================================================================
+
+with :math:`\eta_i \sim N(0, \omega^2)`; without ``iiv`` the parameter is the same for all.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
+
+import pytensor.tensor as pt
+
+from bayesnlme._types import Tensor
+from bayesnlme.errors import ModelError, did_you_mean
+from bayesnlme.population.covariates import Effect, effect_from_dict, latex_name
+from bayesnlme.population.priors import (
+    Fixed,
+    Prior,
+    Stated,
+    Typical,
+    positive_prior,
+    prior_from_value,
+    prior_to_value,
+    real_prior,
+    standard_deviation_prior,
+    stated,
+)
+
+type Moved = Sequence[tuple[Effect, Tensor, Tensor]]
+"""Effects with the covariate's values, shape (subject,), and their coefficients."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Individual(ABC):
+    """What the three kinds of parameter have in common."""
+
+    typical: Stated
+    _: KW_ONLY
+    iiv: Stated | None = None
+    unit: str | None = None
+    covariates: tuple[Effect, ...] = ()
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def typical_prior(self) -> Prior | Fixed:
+        """Return the prior of the typical value."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "typical", stated(self.typical, f"{self.kind} typical value"))
+        if self.iiv is not None:
+            object.__setattr__(self, "iiv", stated(self.iiv, f"{self.kind} iiv"))
+        object.__setattr__(self, "covariates", tuple(self.covariates))
+        seen = [effect.covariate for effect in self.covariates]
+        for name in seen:
+            if seen.count(name) > 1:
+                raise ModelError(f"covariate {name!r} acts twice on one parameter. Keep one.")
+        self.typical_prior()
+        self.iiv_prior()
+
+    def iiv_prior(self) -> Prior | Fixed | None:
+        """Return the prior of the random effect's SD, None without a random effect."""
+        if self.iiv is None:
+            return None
+        return standard_deviation_prior(self.iiv, f"{self.kind} iiv")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain TOML values."""
+        entries: dict[str, Any] = {
+            "distribution": self.kind,
+            "typical": prior_to_value(self.typical),
+        }
+        if self.iiv is not None:
+            entries["iiv"] = prior_to_value(self.iiv)
+        if self.unit is not None:
+            entries["unit"] = self.unit
+        if self.covariates:
+            entries["covariates"] = [effect.to_dict() for effect in self.covariates]
+        return entries
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormal(_Individual):
+    """A positive parameter with a log-normal random effect.
+
+    Parameters
+    ----------
+    typical : float, Prior, Typical or Fixed
+        Typical value on the natural scale. A number is an expectation, the others are exact.
+    iiv : float, Prior, Fixed or None
+        SD of the random effect, on the log scale. None: the same value for all subjects.
+    unit : str or None
+        Unit of the parameter, such as ``"L/h"``.
+    covariates : iterable of Effect
+        Covariate effects, see :mod:`bayesnlme.population.covariates`.
+
+    Raises
+    ------
+    ModelError
+        If a value cannot be what it is given for.
+
+    Examples
+    --------
+    >>> LogNormal(2.8, iiv=0.3, unit="L/h").typical_prior()
+    LogNormal(mu=1.02962, sigma=1)
+    """
+
+    kind: ClassVar[str] = "LogNormal"
+    scale: ClassVar[float] = 1.0
+
+    def typical_prior(self) -> Prior | Fixed:
+        """Return the prior of the typical value."""
+        return positive_prior(self.typical, "LogNormal typical value")
+
+    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+        """Return the individual values, shape (subject,) or () if all are the same."""
+        exponent = sum(effect.log_factor(x, b) for effect, x, b in moved)
+        total = exponent if eta is None else exponent + eta
+        return typical if isinstance(total, int) else typical * pt.exp(total)
+
+    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+        """Write the equation in plain text."""
+        factors = [e.text(coefficients[e.covariate]) for e in self.covariates]
+        noise = [] if self.iiv is None else [f"exp(eta_{name})"]
+        return " * ".join([f"{name}_pop", *factors, *noise])
+
+    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+        """Write the equation in LaTeX."""
+        factors = [e.latex(coefficients[e.covariate]) for e in self.covariates]
+        noise = [] if self.iiv is None else [rf"e^{{\eta_{{{name},i}}}}"]
+        return r" \, ".join([rf"{name}_{{\mathrm{{pop}}}}", *factors, *noise])
+
+
+@dataclass(frozen=True, slots=True)
+class Normal(_Individual):
+    """A parameter on the real line with a normal random effect.
+
+    Takes what :class:`LogNormal` takes; ``iiv`` is an SD in the parameter's own unit.
+
+    Examples
+    --------
+    >>> Normal(250.0, iiv=25.0).typical_prior()
+    Normal(mu=250, sigma=312.5)
+    """
+
+    kind: ClassVar[str] = "Normal"
+
+    @property
+    def scale(self) -> float:
+        """Scale of an additive effect: the SD of the typical value's default prior."""
+        prior = real_prior(self.typical, self._iiv_number(), "Normal typical value")
+        return prior.keywords.get("sigma", 1.0) if isinstance(prior, Prior) else 1.0
+
+    def _iiv_number(self) -> float:
+        return self.iiv if isinstance(self.iiv, float) else 0.0
+
+    def typical_prior(self) -> Prior | Fixed:
+        """Return the prior of the typical value."""
+        return real_prior(self.typical, self._iiv_number(), "Normal typical value")
+
+    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+        """Return the individual values, shape (subject,) or () if all are the same."""
+        value = typical
+        for effect, x, b in moved:
+            if not effect.additive_on_normal:
+                value = value * pt.exp(effect.log_factor(x, b))
+        for effect, x, b in moved:
+            if effect.additive_on_normal:
+                value = value + effect.shift(x, b)
+        return value if eta is None else value + eta
+
+    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+        """Write the equation in plain text."""
+        factors = [e for e in self.covariates if not e.additive_on_normal]
+        terms = [e for e in self.covariates if e.additive_on_normal]
+        product = " * ".join([f"{name}_pop", *(e.text(coefficients[e.covariate]) for e in factors)])
+        added = [_term_text(e, coefficients[e.covariate]) for e in terms]
+        noise = [] if self.iiv is None else [f"eta_{name}"]
+        return " + ".join([product, *added, *noise])
+
+    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+        """Write the equation in LaTeX."""
+        factors = [e for e in self.covariates if not e.additive_on_normal]
+        terms = [e for e in self.covariates if e.additive_on_normal]
+        product = r" \, ".join(
+            [rf"{name}_{{\mathrm{{pop}}}}", *(e.latex(coefficients[e.covariate]) for e in factors)]
+        )
+        added = [_term_latex(e, coefficients[e.covariate]) for e in terms]
+        noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
+        return " + ".join([product, *added, *noise])
+
+
+@dataclass(frozen=True, slots=True)
+class LogitNormal(_Individual):
+    """A parameter between two bounds with a logit-normal random effect.
+
+    Takes what :class:`LogNormal` takes, and two bounds, 0 and 1 unless stated; ``iiv`` is an SD on
+    the logit scale.
+
+    Examples
+    --------
+    >>> LogitNormal(0.5, iiv=0.4).typical_prior()
+    Normal(mu=0, sigma=1.5)
+    """
+
+    lower: float = 0.0
+    upper: float = 1.0
+
+    kind: ClassVar[str] = "LogitNormal"
+    scale: ClassVar[float] = 1.5
+
+    def __post_init__(self) -> None:
+        if not self.lower < self.upper:
+            raise ModelError(f"LogitNormal: lower {self.lower:g} must be below {self.upper:g}.")
+        _Individual.__post_init__(self)
+
+    def typical_prior(self) -> Prior | Fixed:
+        """Return the prior: of the logit of the position between the bounds, unless exact."""
+        value = self.typical
+        if isinstance(value, Prior):
+            return self._within(value)
+        number = value if isinstance(value, float) else value.value
+        share = (number - self.lower) / (self.upper - self.lower)
+        if not 0 < share < 1:
+            raise ModelError(
+                f"LogitNormal typical value {number:g} must lie between "
+                f"{self.lower:g} and {self.upper:g}."
+            )
+        if isinstance(value, Fixed):
+            return value
+        logit = math.log(share / (1 - share))
+        sd = value.rse / (1 - share) if isinstance(value, Typical) else self.scale
+        return Prior("Normal", mu=float(f"{logit:.12g}"), sigma=float(f"{sd:.12g}"))
+
+    def _within(self, prior: Prior) -> Prior:
+        bounds = (0.0, 1.0) if prior.distribution == "Beta" else None
+        lower, upper = bounds or (prior.keywords.get("lower"), prior.keywords.get("upper"))
+        if lower is None or upper is None or lower < self.lower or upper > self.upper:
+            raise ModelError(
+                f"LogitNormal typical value lies between {self.lower:g} and {self.upper:g}, but "
+                f"{prior!r} may leave them. Use Beta, or a prior with lower= and upper=."
+            )
+        return prior
+
+    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+        """Return the individual values, shape (subject,) or () if all are the same."""
+        total = sum(effect.shift(x, b) for effect, x, b in moved)
+        total = total if eta is None else total + eta
+        if isinstance(total, int):
+            return typical
+        share = (typical - self.lower) / (self.upper - self.lower)
+        return self.lower + (self.upper - self.lower) * pt.sigmoid(
+            pt.log(share) - pt.log1p(-share) + total
+        )
+
+    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+        """Write the equation in plain text."""
+        added = [_term_text(e, coefficients[e.covariate]) for e in self.covariates]
+        noise = [] if self.iiv is None else [f"eta_{name}"]
+        inside = " + ".join([f"logit({name}_pop)", *added, *noise])
+        return f"logistic({inside})" + self._between()
+
+    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+        """Write the equation in LaTeX."""
+        added = [_term_latex(e, coefficients[e.covariate]) for e in self.covariates]
+        noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
+        inside = " + ".join([rf"\mathrm{{logit}}({name}_{{\mathrm{{pop}}}})", *added, *noise])
+        return rf"\mathrm{{logit}}^{{-1}}\left({inside}\right)"
+
+    def _between(self) -> str:
+        if (self.lower, self.upper) == (0.0, 1.0):
+            return ""
+        return f" between {self.lower:g} and {self.upper:g}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain TOML values."""
+        bounds = {"lower": self.lower, "upper": self.upper}
+        return _Individual.to_dict(self) | bounds
+
+
+type Parameter = LogNormal | Normal | LogitNormal
+
+_KINDS: dict[str, type[LogNormal] | type[Normal] | type[LogitNormal]] = {
+    "LogNormal": LogNormal,
+    "Normal": Normal,
+    "LogitNormal": LogitNormal,
+}
+
+
+def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
+    """Read back a parameter's ``to_dict``, or what a user wrote in TOML."""
+    given = dict(entries)
+    kind = given.pop("distribution", "LogNormal")
+    if kind not in _KINDS:
+        raise ModelError(f"parameter {name}: {did_you_mean(kind, _KINDS)}")
+    if "typical" not in given:
+        raise ModelError(f"parameter {name}: 'typical' is missing.")
+    allowed = {"typical", "iiv", "unit", "covariates"}
+    allowed |= {"lower", "upper"} if kind == "LogitNormal" else set()
+    for key in given:
+        if key not in allowed:
+            raise ModelError(f"parameter {name}: unknown {key!r}. {did_you_mean(key, allowed)}")
+    given["typical"] = prior_from_value(given["typical"], f"{name} typical")
+    given["iiv"] = prior_from_value(given.get("iiv"), f"{name} iiv")
+    effects: Iterable[Mapping[str, Any]] = given.pop("covariates", ())
+    given["covariates"] = tuple(effect_from_dict(each, name) for each in effects)
+    return _KINDS[kind](given.pop("typical"), **given)
+
+
+def _term_text(effect: Effect, coefficient: str) -> str:
+    """Write an effect that is added on the line."""
+    if effect.kind == "categorical":
+        return f"{coefficient}[{effect.covariate}]"
+    if effect.kind == "power":
+        return f"{coefficient} log({effect.covariate}/{effect.reference:g})"
+    return f"{coefficient} ({effect.covariate} - {effect.reference:g})"
+
+
+def _term_latex(effect: Effect, coefficient: str) -> str:
+    """Write an effect that is added on the line, in LaTeX."""
+    name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
+    if effect.kind == "categorical":
+        return rf"{coefficient}[{name}]"
+    if effect.kind == "power":
+        return rf"{coefficient}\,\log({name}/{effect.reference:g})"
+    return rf"{coefficient}\,({name} - {effect.reference:g})"

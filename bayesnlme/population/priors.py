@@ -1,0 +1,325 @@
+"""Priors: a number is an expectation, an object is exact.
+
+Where a parameter is given as a plain number, the defaults of this module turn it into a prior.
+Every default is stated once, here, and listed by the model that uses it:
+
+======================  =====================================================================
+a number given as       becomes
+======================  =====================================================================
+a positive typical x    ``LogNormal(log x, 1)``: median x, 95 % between x/7 and 7x
+a typical on the line   ``Normal(x, |x| + 2.5 iiv)``
+a typical in (a, b)     its logit is ``Normal(logit x, 1.5)``
+a standard deviation s  ``HalfNormal`` with mean s
+a covariate effect      ``Normal(0, scale)``, see :mod:`bayesnlme.population.covariates`
+======================  =====================================================================
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pymc as pm
+
+from bayesnlme.errors import ModelError, did_you_mean
+
+DEFAULT_LOG_SD = 1.0
+"""SD of the log of a positive typical value that was given as a number."""
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Prior:
+    """Name a PyMC distribution and its arguments, exactly.
+
+    Parameters
+    ----------
+    distribution : str
+        Name of a univariate continuous distribution of PyMC.
+    **arguments : float
+        Its arguments, by PyMC's names.
+
+    Raises
+    ------
+    ModelError
+        If PyMC has no such distribution or it refuses the arguments.
+
+    Examples
+    --------
+    >>> Prior("Gamma", alpha=2, beta=1)
+    Gamma(alpha=2, beta=1)
+    """
+
+    distribution: str
+    arguments: tuple[tuple[str, float], ...]
+
+    def __init__(self, distribution: str, /, **arguments: float) -> None:
+        object.__setattr__(self, "distribution", distribution)
+        for name, value in arguments.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ModelError(
+                    f"Prior {distribution!r}: {name}={value!r} is not a number. "
+                    "Give each argument as a plain number."
+                )
+        object.__setattr__(self, "arguments", tuple(arguments.items()))
+        _check_distribution(distribution, arguments)
+
+    @property
+    def keywords(self) -> dict[str, float]:
+        """The arguments as keywords for PyMC."""
+        return dict(self.arguments)
+
+    @property
+    def positive(self) -> bool:
+        """Whether every value it allows is at least zero."""
+        distribution = getattr(pm, self.distribution)
+        if issubclass(distribution, pm.distributions.continuous.PositiveContinuous):
+            return True
+        return self.distribution == "Beta" or self.keywords.get("lower", -1.0) >= 0
+
+    @property
+    def start(self) -> float | None:
+        """Where the number it came from lies: the median or mean; None leaves it to PyMC."""
+        arguments = self.keywords
+        if self.distribution == "LogNormal" and "mu" in arguments:
+            return math.exp(arguments["mu"])
+        if self.distribution == "HalfNormal" and "sigma" in arguments:
+            return arguments["sigma"] * math.sqrt(2 / math.pi)
+        return None
+
+    def __repr__(self) -> str:
+        inside = ", ".join(f"{name}={value:g}" for name, value in self.arguments)
+        return f"{self.distribution}({inside})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that :func:`prior_from_dict` reads back."""
+        return {"prior": self.distribution, **self.keywords}
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """State a value that is known and not estimated.
+
+    Parameters
+    ----------
+    value : float
+        The value, on the natural scale of the parameter.
+    """
+
+    value: float
+
+    def __post_init__(self) -> None:
+        _require_finite("a fixed value", self.value)
+
+    def __repr__(self) -> str:
+        return f"{self.value:g} (fixed)"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that :func:`prior_from_dict` reads back."""
+        return {"fixed": self.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Typical:
+    """State a typical value with its relative standard error.
+
+    Parameters
+    ----------
+    value : float
+        Typical value, on the natural scale of the parameter.
+    rse : float
+        Relative standard error as a fraction: 0.5 is 50 %.
+    """
+
+    value: float
+    rse: float
+
+    def __post_init__(self) -> None:
+        _require_finite("a typical value", self.value)
+        if not (math.isfinite(self.rse) and self.rse > 0):
+            raise ModelError(f"rse={self.rse!r} must be a positive fraction, such as 0.5 for 50 %.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that :func:`prior_from_dict` reads back."""
+        return {"typical": self.value, "rse": self.rse}
+
+
+@dataclass(frozen=True, slots=True)
+class LKJ:
+    """The LKJ prior of a correlation matrix [Lewandowski2009].
+
+    Parameters
+    ----------
+    shape : float
+        1 is flat over correlation matrices; larger values lean to no correlation.
+    """
+
+    shape: float
+
+    def __repr__(self) -> str:
+        return f"LKJ({self.shape:g})"
+
+
+type Stated = float | Prior | Fixed | Typical
+"""What a user may write where the model needs a prior."""
+
+
+def typical(value: float, *, rse: float) -> Typical:
+    """State a typical value with its relative standard error.
+
+    On a log-normal parameter this is a log-normal prior with median ``value`` and coefficient of
+    variation ``rse``; on a normal one a normal prior with SD ``|value| * rse``.
+
+    Examples
+    --------
+    >>> typical(1.5, rse=0.5)
+    Typical(value=1.5, rse=0.5)
+    """
+    return Typical(value, rse)
+
+
+def fixed(value: float) -> Fixed:
+    """State a value that is known and not estimated.
+
+    Examples
+    --------
+    >>> fixed(0.75)
+    0.75 (fixed)
+    """
+    return Fixed(value)
+
+
+def stated(value: object, what: str) -> Stated:
+    """Accept what a user wrote for ``what``: a number, a prior record or a PreliZ distribution."""
+    if isinstance(value, Prior | Fixed | Typical):
+        return value
+    if type(value).__module__.split(".")[0] == "preliz":
+        return _from_preliz(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ModelError(
+            f"{what}: {value!r} is neither a number nor a prior. Give a number (an expectation), "
+            "bn.typical(value, rse=...), bn.fixed(value) or bn.Prior(name, ...)."
+        )
+    _require_finite(what, value)
+    return float(value)
+
+
+def standard_deviation_prior(value: Stated, what: str) -> Prior | Fixed:
+    """Turn what was stated for a standard deviation into its prior: a number is its mean."""
+    if isinstance(value, Prior):
+        return _require_positive(value, what)
+    if isinstance(value, Typical):
+        raise ModelError(
+            f"{what}: bn.typical() is for typical values. Give a number (the prior's mean), "
+            "bn.fixed(value) or bn.Prior(name, ...)."
+        )
+    number = value.value if isinstance(value, Fixed) else value
+    if number <= 0:
+        raise ModelError(f"{what}: a standard deviation must be positive, not {number:g}.")
+    if isinstance(value, Fixed):
+        return value
+    return Prior("HalfNormal", sigma=_round(value * math.sqrt(math.pi / 2)))
+
+
+def positive_prior(value: Stated, what: str) -> Prior | Fixed:
+    """Turn what was stated for a positive typical value into its prior."""
+    if isinstance(value, Prior):
+        return _require_positive(value, what)
+    number = value if isinstance(value, float) else value.value
+    if number <= 0:
+        raise ModelError(f"{what}: a log-normal parameter is positive, not {number:g}.")
+    if isinstance(value, Fixed):
+        return value
+    sd = math.sqrt(math.log1p(value.rse**2)) if isinstance(value, Typical) else DEFAULT_LOG_SD
+    return Prior("LogNormal", mu=_round(math.log(number)), sigma=_round(sd))
+
+
+def real_prior(value: Stated, iiv: float, what: str) -> Prior | Fixed:
+    """Turn what was stated for a typical value on the real line into its prior."""
+    if isinstance(value, Prior | Fixed):
+        return value
+    if isinstance(value, Typical):
+        centre, sd = value.value, abs(value.value) * value.rse
+    else:
+        centre, sd = value, abs(value) + 2.5 * iiv
+    if sd <= 0:
+        raise ModelError(
+            f"{what}: a typical value of 0 says nothing about its scale. "
+            "Give bn.Prior('Normal', mu=0, sigma=...)."
+        )
+    return Prior("Normal", mu=centre, sigma=_round(sd))
+
+
+def prior_to_value(value: Stated) -> Any:
+    """Return what was stated as plain TOML values."""
+    return value if isinstance(value, float | int) else value.to_dict()
+
+
+def prior_from_value(value: Any, what: str) -> Any:
+    """Read back what :func:`prior_to_value` wrote, or what a user wrote in TOML."""
+    if not isinstance(value, Mapping):
+        return value
+    entries = dict(value)
+    if "prior" in entries:
+        return Prior(str(entries.pop("prior")), **entries)
+    if set(entries) == {"fixed"}:
+        return Fixed(float(entries["fixed"]))
+    if set(entries) == {"typical", "rse"}:
+        return Typical(float(entries["typical"]), float(entries["rse"]))
+    raise ModelError(
+        f"{what}: {entries!r} is no prior. Write a number, {{fixed = x}}, "
+        '{typical = x, rse = y} or {prior = "Gamma", alpha = 2, beta = 1}.'
+    )
+
+
+def _check_distribution(name: str, arguments: Mapping[str, float]) -> None:
+    known = _distributions()
+    if name not in known:
+        raise ModelError(f"PyMC has no distribution {name!r}. {did_you_mean(name, known)}")
+    try:
+        getattr(pm, name).dist(**arguments)
+    except (TypeError, ValueError, NotImplementedError) as problem:
+        raise ModelError(f"Prior {name}{arguments}: PyMC refuses it: {problem}") from problem
+
+
+def _distributions() -> list[str]:
+    continuous = pm.distributions.Continuous
+    return sorted(
+        name
+        for name in pm.distributions.__all__
+        if isinstance(cls := getattr(pm.distributions, name), type)
+        and issubclass(cls, continuous)
+        and name not in _NOT_UNIVARIATE
+    )
+
+
+_NOT_UNIVARIATE = {
+    "Continuous", "CAR", "ICAR", "Dirichlet", "KroneckerNormal", "LKJCorr", "LKJCholeskyCov",
+    "MatrixNormal", "MvNormal", "MvStudentT", "StickBreakingWeights", "Wishart", "WishartBartlett",
+    "ZeroSumNormal", "DirichletMultinomial", "Flat", "HalfFlat", "AR", "GARCH11", "EulerMaruyama",
+    "GaussianRandomWalk", "MvGaussianRandomWalk", "MvStudentTRandomWalk", "Simulator", "PolyaGamma",
+    "Interpolated", "Lognormal",
+}  # fmt: skip
+
+
+def _require_positive(prior: Prior, what: str) -> Prior:
+    if not prior.positive:
+        raise ModelError(
+            f"{what} is positive, but {prior!r} allows negative values. Use a prior on the "
+            "positive numbers, such as LogNormal, Gamma or HalfNormal."
+        )
+    return prior
+
+
+def _from_preliz(value: Any) -> Prior:
+    arguments = dict(zip(value.param_names, (float(each) for each in value.params), strict=True))
+    return Prior(type(value).__name__, **arguments)
+
+
+def _require_finite(what: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ModelError(f"{what}: {value!r} is not a finite number.")
+
+
+def _round(value: float) -> float:
+    """Keep twelve significant digits, so that a default reads and hashes the same everywhere."""
+    return float(f"{value:.12g}")

@@ -1,0 +1,1 @@
+"""Structural models: individual parameters and a schedule give predictions."""
