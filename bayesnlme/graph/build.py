@@ -1,0 +1,230 @@
+"""From a model and a table to one PyMC model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayesnlme import names
+from bayesnlme._types import Tensor
+from bayesnlme.data import Dataset
+from bayesnlme.graph.correlation import correlation_factor, times_transpose
+from bayesnlme.model.matching import constant_values, level_codes, match
+from bayesnlme.model.model import Model
+from bayesnlme.population.covariates import Categorical, Effect
+from bayesnlme.population.parameters import LogitNormal, Parameter
+from bayesnlme.population.priors import Fixed, Prior
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Population:
+    """A model met with its data: the PyMC model and what it was made of.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    data : Dataset
+        The table, its outputs called as the model calls them.
+    pymc : pymc.Model
+        The graph, a plain PyMC model to go on with by hand. Variables and dims are named as in
+        :mod:`bayesnlme.names`; observations, covariates and events are ``pm.Data``.
+    """
+
+    model: Model
+    data: Dataset
+    pymc: pm.Model
+
+
+def build(model: Model, data: Dataset) -> Population:
+    """Turn a model and a table into one PyMC model.
+
+    The random effects are non-centred: ``eta = omega * eta_standard``. The prediction of all
+    observations is one call of the structure, hence one solve for an ODE.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    data : Dataset
+        The table.
+
+    Returns
+    -------
+    Population
+        With the PyMC model as ``.pymc``.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be used with the model; every reason is listed.
+    """
+    matched = match(model, data)
+    with pm.Model(coords=_coords(model, matched)) as graph:
+        covariates = _covariates(model, matched)
+        eta = _random_effects(model)
+        individual = {
+            name: _individual(name, each, covariates, eta.get(name))
+            for name, each in model.parameters.items()
+        }
+        inputs = {
+            key: pm.Data(key, array) for key, array in model.structure.inputs(matched).items()
+        }
+        prediction = pm.Deterministic(
+            names.PREDICTION, model.structure.predict(individual, inputs), dims=names.OBSERVATION
+        )
+        for number, output in enumerate(matched.outputs):
+            _observe(model, matched, prediction, (number, output))
+    return Population(model=model, data=matched, pymc=graph)
+
+
+def _coords(model: Model, data: Dataset) -> dict[str, list[str] | np.ndarray]:
+    coords: dict[str, list[str] | np.ndarray] = {
+        names.SUBJECT: list(data.subjects),
+        names.OBSERVATION: np.arange(data.n_observations),
+    }
+    if model.effects:
+        coords |= {names.EFFECT: list(model.effects), names.EFFECT_BIS: list(model.effects)}
+    for name, parameter in model.parameters.items():
+        for effect in parameter.covariates:
+            if isinstance(effect, Categorical):
+                levels, _ = level_codes(effect, data)
+                coords[names.levels(name, effect.covariate)] = list(levels[1:])
+    if len(data.outputs) > 1:
+        for number, output in enumerate(data.outputs):
+            chosen = np.flatnonzero(data.observations.output == number)
+            coords[names.observation_dim(output, data.outputs)] = chosen
+    return coords
+
+
+def _covariates(model: Model, data: Dataset) -> dict[tuple[str, str], Tensor]:
+    """Return each effect's values per subject: numbers, or codes of levels."""
+    values: dict[tuple[str, str], Tensor] = {}
+    for name, parameter in model.parameters.items():
+        for effect in parameter.covariates:
+            key = names.covariate(effect.covariate)
+            if isinstance(effect, Categorical):
+                key, (_, column) = f"{key}_for_{name}", level_codes(effect, data)
+            else:
+                column = constant_values(data, effect.covariate)
+            values[name, effect.covariate] = _container(key, column)
+    return values
+
+
+def _container(key: str, column: np.ndarray) -> Tensor:
+    graph = pm.modelcontext(None)
+    return graph[key] if key in graph.named_vars else pm.Data(key, column, dims=names.SUBJECT)
+
+
+def _random_effects(model: Model) -> dict[str, Tensor]:
+    """Return each parameter's random effect, shape (subject,)."""
+    if not model.effects:
+        return {}
+    omega = _standard_deviations(model)
+    standard = pm.Normal(names.ETA_STANDARD, 0, 1, dims=(names.SUBJECT, names.EFFECT))
+    if model.correlated:
+        factor = correlation_factor(model)
+        pm.Deterministic(
+            names.OMEGA_CORR, times_transpose(factor), dims=(names.EFFECT, names.EFFECT_BIS)
+        )
+        columns = [
+            omega[k] * sum(entry * standard[:, j] for j, entry in row.items())
+            for k, row in enumerate(factor)
+        ]
+        effects = pt.stack(columns, axis=1)
+    else:
+        effects = standard * omega
+    eta = pm.Deterministic(names.ETA, effects, dims=(names.SUBJECT, names.EFFECT))
+    return {name: eta[:, number] for number, name in enumerate(model.effects)}
+
+
+def _standard_deviations(model: Model) -> Tensor:
+    """Return omega, shape (effect,): one vector variable where all are half-normal."""
+    priors = [_iiv_prior(model.parameters[name]) for name in model.effects]
+    half_normal = [
+        each.keywords["sigma"]
+        for each in priors
+        if isinstance(each, Prior) and each.distribution == "HalfNormal"
+    ]
+    if len(half_normal) == len(priors):
+        scales = np.array(half_normal)
+        start = scales * np.sqrt(2 / np.pi)
+        return pm.HalfNormal(names.OMEGA, scales, dims=names.EFFECT, initval=start)
+    each_sd = [
+        _variable(names.random_effect_sd(name), prior)
+        for name, prior in zip(model.effects, priors, strict=True)
+    ]
+    return pm.Deterministic(names.OMEGA, pt.stack(each_sd), dims=names.EFFECT)
+
+
+def _iiv_prior(parameter: Parameter) -> Prior | Fixed:
+    prior = parameter.iiv_prior()
+    if prior is None:
+        raise AssertionError("a parameter among the effects has a random effect")
+    return prior
+
+
+def _individual(
+    name: str,
+    parameter: Parameter,
+    covariates: Mapping[tuple[str, str], Tensor],
+    eta: Tensor | None,
+) -> Tensor:
+    """Return a parameter's individual values, shape (subject,)."""
+    typical = _typical(name, parameter)
+    moved = [
+        (
+            effect,
+            covariates[name, effect.covariate],
+            _effect_coefficient(name, parameter, effect),
+        )
+        for effect in parameter.covariates
+    ]
+    value = parameter.individual(typical, moved, eta)
+    subjects = pm.modelcontext(None).dim_lengths[names.SUBJECT]
+    return pm.Deterministic(name, pt.broadcast_to(value, (subjects,)), dims=names.SUBJECT)
+
+
+def _typical(name: str, parameter: Parameter) -> Tensor:
+    prior, variable = parameter.typical_prior(), names.typical(name)
+    if not isinstance(parameter, LogitNormal) or isinstance(parameter.typical, Prior | Fixed):
+        return _variable(variable, prior)
+    share = pm.math.sigmoid(_variable(names.logit(variable), prior))
+    return pm.Deterministic(variable, parameter.lower + (parameter.upper - parameter.lower) * share)
+
+
+def _effect_coefficient(name: str, parameter: Parameter, effect: Effect) -> Tensor:
+    prior = effect.prior(parameter.scale)
+    variable = names.coefficient(name, effect.covariate)
+    if not isinstance(effect, Categorical):
+        return _variable(variable, prior)
+    dim = names.levels(name, effect.covariate)
+    if isinstance(prior, Fixed):
+        return pt.full((pm.modelcontext(None).dim_lengths[dim],), prior.value)
+    return getattr(pm, prior.distribution)(variable, **prior.keywords, dims=dim)
+
+
+def _variable(name: str, prior: Prior | Fixed) -> Tensor:
+    """Return a scalar: a random variable, or a constant where it is known."""
+    if isinstance(prior, Fixed):
+        return pt.constant(float(prior.value), name=name)
+    return getattr(pm, prior.distribution)(name, **prior.keywords, initval=prior.start)
+
+
+def _observe(model: Model, data: Dataset, prediction: Tensor, numbered: tuple[int, str]) -> None:
+    number, output = numbered
+    residual = model.observations[output]
+    dim = names.observation_dim(output, data.outputs)
+    chosen = np.flatnonzero(data.observations.output == number)
+    observed = pm.Data(names.observed(output), data.observations.value[chosen], dims=dim)
+    f = prediction
+    if len(data.outputs) > 1:
+        f = prediction[pm.Data(names.position(output), chosen, dims=dim)]
+    magnitudes = {
+        name: _variable(names.magnitude(output, name), prior)
+        for name, prior in residual.priors().items()
+    }
+    distribution, arguments = residual.density(f, magnitudes)
+    getattr(pm, distribution)(output, **arguments, observed=observed, dims=dim)

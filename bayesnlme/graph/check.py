@@ -1,0 +1,36 @@
+"""Everything that can be said about a model and a table before fitting."""
+
+from bayesnlme.data import Dataset
+from bayesnlme.errors import DataError, Finding
+from bayesnlme.graph.build import build
+from bayesnlme.graph.start import start_findings
+from bayesnlme.graph.units import unit_findings
+from bayesnlme.model.matching import table_findings
+from bayesnlme.model.model import Model
+
+
+def check(model: Model, data: Dataset) -> tuple[Finding, ...]:
+    """Look for what stands between a model and a table, without fitting.
+
+    Parameters
+    ----------
+    model : Model
+        The model.
+    data : Dataset
+        The table.
+
+    Returns
+    -------
+    tuple of Finding
+        What was noticed when the table was read; covariates, outputs, values, doses and units that
+        do not fit the model; and observations whose density is not finite at the starting values.
+        Empty when there is nothing to say; a fit refuses to start on an error.
+    """
+    found = [*data.findings, *table_findings(model, data), *unit_findings(model, data)]
+    if any(each.severity == "error" for each in found):
+        return tuple(found)
+    try:
+        population = build(model, data)
+    except DataError as problem:
+        return (*found, *problem.findings)
+    return (*found, *start_findings(population))

@@ -1,0 +1,58 @@
+"""Where sampling starts, and what to say where it cannot."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bayesnlme import names
+from bayesnlme.errors import Finding
+from bayesnlme.graph.build import Population
+from bayesnlme.graph.densities import observed_values
+
+_MODE = "FAST_COMPILE"
+
+
+def start_findings(population: Population) -> Iterator[Finding]:
+    """Yield every observation whose density does not exist at the starting point.
+
+    The starting point has every parameter at the number it was given with and every random effect
+    at zero.
+    """
+    graph, data = population.pymc, population.data
+    point = graph.initial_point()
+    outputs = [graph[output] for output in data.outputs]
+    densities = graph.logp(vars=outputs, sum=False, jacobian=False)
+    prediction = graph.replace_rvs_by_values([graph[names.PREDICTION]])
+    evaluate = graph.compile_fn(
+        [*prediction, *densities], inputs=graph.value_vars, mode=_MODE, on_unused_input="ignore"
+    )
+    predicted, *values = evaluate(point)
+    for number, (output, density) in enumerate(zip(data.outputs, values, strict=True)):
+        chosen = np.flatnonzero(data.observations.output == number)
+        observed = observed_values(data, output)
+        for i in np.flatnonzero(~np.isfinite(density)):
+            yield _finding(population, int(chosen[i]), predicted[chosen[i]], observed[i])
+
+
+def _finding(population: Population, i: int, predicted: float, observed: float) -> Finding:
+    observations, data = population.data.observations, population.data
+    output = data.outputs[observations.output[i]]
+    return Finding(
+        code="E_START_DENSITY",
+        message=f"At the starting values {output} is predicted as {predicted:g} at time "
+        f"{observations.time[i]:g}, where {observed:g} was observed: its density is not finite.",
+        remedy=_remedy(predicted, population.model.observations[output].kind),
+        subject=data.subjects[observations.subject[i]],
+        row=int(observations.row[i]),
+    )
+
+
+def _remedy(predicted: float, kind: str) -> str:
+    if not np.isfinite(predicted):
+        return "The structural model could not be solved there: check the starting values."
+    if predicted <= 0 and kind in ("proportional", "log_normal"):
+        return (
+            f"A {kind.replace('_', '-')} error needs a positive prediction: use a combined error, "
+            "or leave out observations before the first dose with .subset(where=...)."
+        )
+    return "Check the value, and the starting values of the parameters."

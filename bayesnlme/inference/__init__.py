@@ -1,0 +1,1 @@
+"""Estimators: from a population model to a fit."""

@@ -1,0 +1,268 @@
+"""The No-U-Turn sampler, run by nutpie on the compiled graph."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import nutpie
+import pytensor
+import xarray as xr
+from scipy import optimize
+
+from bayesnlme import names
+from bayesnlme.errors import DataError, Finding, FitError, ModelError
+from bayesnlme.graph.build import Population
+from bayesnlme.graph.start import start_findings
+from bayesnlme.inference.native import LogDensity
+from bayesnlme.inference.progress import Progress
+
+REPRODUCIBLE = {"numba__fastmath": False}
+"""Compiler flags. With fast-math the same seed gives other draws from a warm than from a cold
+compile cache; without it they are equal to the last bit."""
+
+
+TRIES = 100
+SCATTER = 0.5
+KEPT_STATS = (
+    "diverging", "energy", "logp", "depth", "maxdepth_reached", "n_steps", "step_size",
+    "mean_tree_accept",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NUTS:
+    """Sample the joint posterior with the No-U-Turn sampler [Hoffman2014]_.
+
+    Parameters
+    ----------
+    draws : int
+        Draws kept in each chain.
+    tune : int
+        Warm-up draws before them, in each chain.
+    chains : int
+        Independent chains.
+    target_accept : float
+        Mean acceptance the step size is adapted to; higher is slower and safer.
+    max_depth : int
+        Greatest depth of a trajectory's tree: at most ``2 ** max_depth`` gradients a draw.
+    cores : int or None
+        Chains that run at once; None for as many as there are cores. Does not change the draws.
+    """
+
+    draws: int = 1000
+    tune: int = 1000
+    chains: int = 4
+    target_accept: float = 0.9
+    max_depth: int = 10
+    cores: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("draws", "tune", "chains", "max_depth"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ModelError(f"NUTS: {name}={value!r} must be a whole number of at least 1.")
+        if not 0 < self.target_accept < 1:
+            raise ModelError(f"NUTS: target_accept={self.target_accept!r} must lie in (0, 1).")
+        if self.cores is not None and self.cores < 1:
+            raise ModelError(f"NUTS: cores={self.cores!r} must be at least 1, or None.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the options that the draws depend on."""
+        return {"name": "NUTS", **{k: v for k, v in asdict(self).items() if k != "cores"}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Draws:
+    """What sampling gave.
+
+    Attributes
+    ----------
+    posterior, sample_stats : Dataset
+        Dims (chain, draw, ...). ``sample_stats["failed"]`` marks transitions that met a point
+        where the log density could not be evaluated.
+    interrupted : bool
+        Whether it was stopped early, so that there are fewer draws than asked for.
+    seconds : mapping of str to float
+        Wall time of ``compile`` and ``sample``.
+    """
+
+    posterior: xr.Dataset
+    sample_stats: xr.Dataset
+    interrupted: bool
+    seconds: Mapping[str, float]
+
+
+def sample(population: Population, method: NUTS, *, seed: int, progress: bool) -> Draws:
+    """Draw from the posterior of a population model.
+
+    Raises
+    ------
+    FitError
+        If no chain can start, or sampling was interrupted before the first draw was kept.
+    DataError
+        If the density of an observation does not exist at the starting values.
+    """
+    began = time.perf_counter()
+    compiled = compile_model(population)
+    ready = time.perf_counter()
+    tree, interrupted = _run(compiled, method, seed=seed, progress=progress)
+    done = time.perf_counter()
+    posterior, stats = _finite(tree, method)
+    return Draws(
+        posterior=posterior,
+        sample_stats=stats,
+        interrupted=interrupted,
+        seconds={"compile": ready - began, "sample": done - ready},
+    )
+
+
+def compile_model(population: Population) -> Any:
+    """Compile the log density and its gradient, with starting points that can be sampled from."""
+    with pytensor.config.change_flags(**REPRODUCIBLE):
+        compiled = nutpie.compile_pymc_model(population.pymc, freeze_model=True)
+    density = LogDensity(compiled)
+    start, effects = _start(population, compiled)
+    if not np.isfinite(density(start)[0]):
+        raise DataError(_explanation(population), population.data.source)
+    return dataclasses.replace(compiled, initial_point_func=_starts(density, start, effects))
+
+
+def _start(population: Population, compiled: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the stated expectations as nutpie's flat vector, and which entries are effects.
+
+    nutpie orders the variables its own way; its list of names and slices says how.
+    """
+    point = population.pymc.initial_point()
+    start, effects = np.zeros(compiled.n_dim), np.zeros(compiled.n_dim, dtype=bool)
+    for name, where in zip(*compiled.shape_info[:2], strict=True):
+        if name in point and where.stop <= compiled.n_dim:
+            start[where] = np.ravel(point[name])
+            effects[where] = name == names.ETA_STANDARD
+    return start, effects
+
+
+def _starts(
+    density: LogDensity, start: np.ndarray, effects: np.ndarray
+) -> Callable[[int | None], np.ndarray]:
+    """Return nutpie's source of starting points.
+
+    Population parameters are scattered around the stated expectations, and each subject's random
+    effects put at their conditional mode there: a chain then starts at the height of the posterior
+    instead of falling into it.
+    """
+
+    def point(seed: int | None) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        for _ in range(TRIES):
+            scatter = rng.uniform(-SCATTER, SCATTER, size=start.size)
+            candidate = start + np.where(effects, 0.0, scatter)
+            value, gradient = density(candidate)
+            if np.isfinite(value) and np.isfinite(gradient).all():
+                return _conditional_modes(density, candidate, effects)
+        return start
+
+    return point
+
+
+def _conditional_modes(density: LogDensity, start: np.ndarray, effects: np.ndarray) -> np.ndarray:
+    """Move the random effects, and nothing else, to the mode given the rest."""
+
+    def descent(inner: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = density(_placed(start, effects, inner))
+        if not (np.isfinite(value) and np.isfinite(gradient).all()):
+            return 1e300, np.zeros_like(inner)
+        return -value, -gradient[effects]
+
+    if not effects.any():
+        return start
+    found = optimize.minimize(
+        descent, start[effects], jac=True, method="L-BFGS-B", options={"maxiter": 100}
+    )
+    return _placed(start, effects, found.x)
+
+
+def _placed(vector: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:
+    moved = vector.copy()
+    moved[where] = values
+    return moved
+
+
+def _explanation(population: Population) -> list[Finding]:
+    """Say where the density fails at the start: at observations, or else in the priors."""
+    found = list(start_findings(population))
+    if found:
+        return found
+    values = population.pymc.point_logps()
+    bad = [name for name, value in values.items() if not np.isfinite(value)]
+    message = f"The log density is not finite at the starting values; it fails in {bad}."
+    return [Finding(code="E_START_PRIOR", message=message, remedy="Check these priors.")]
+
+
+def _run(compiled: Any, method: NUTS, *, seed: int, progress: bool) -> tuple[xr.DataTree, bool]:
+    """Sample; an interruption (Ctrl-C) keeps what there is."""
+    with Progress(method.chains, shown=progress) as bar:
+        sampler = nutpie.sample(
+            compiled,
+            draws=method.draws,
+            tune=method.tune,
+            chains=method.chains,
+            cores=method.cores,
+            target_accept=method.target_accept,
+            maxdepth=method.max_depth,
+            seed=seed,
+            progress_bar=False,
+            progress_callback=bar.update,
+            progress_rate=200,
+            save_warmup=False,
+            blocking=False,
+        )
+        try:
+            return sampler.wait(), False
+        except KeyboardInterrupt:
+            return sampler.abort(), True
+        except RuntimeError as problem:
+            raise FitError(f"The sampler stopped: {problem}") from problem
+
+
+def _finite(tree: xr.DataTree, method: NUTS) -> tuple[xr.Dataset, xr.Dataset]:
+    """Keep the draws that exist: all of them, or after an interruption the largest full block."""
+    posterior, raw = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
+    counts = np.isfinite(raw["energy"].values).sum(axis=1)
+    chains, draws = _largest_block(counts)
+    if draws == 0:
+        raise FitError(
+            f"Interrupted during the {method.tune} warm-up draws: there is nothing to keep."
+        )
+    block = {"chain": chains, "draw": slice(draws)}
+    stats = raw[[name for name in KEPT_STATS if name in raw]].isel(block)
+    failed = _failed(raw).isel(block)
+    return posterior.isel(block), stats.assign(failed=failed)
+
+
+def _largest_block(counts: np.ndarray) -> tuple[np.ndarray, int]:
+    """Choose chains and a number of draws, so that all have them and most draws are kept.
+
+    Examples
+    --------
+    >>> _largest_block(np.array([100, 90, 3, 0]))
+    (array([0, 1]), 90)
+    """
+    order = np.argsort(-counts, kind="stable")
+    kept = [(rank + 1) * counts[chain] for rank, chain in enumerate(order)]
+    best = int(np.argmax(kept))
+    return np.sort(order[: best + 1]), int(counts[order[best]])
+
+
+def _failed(stats: xr.Dataset) -> xr.DataArray:
+    """Mark transitions that ended because the log density returned no finite number."""
+    if "divergence_message" not in stats:
+        return xr.zeros_like(stats["diverging"])
+    messages = stats["divergence_message"]
+    return messages.copy(
+        data=np.array(
+            ["error code" in str(each) for each in messages.values.flat], dtype=bool
+        ).reshape(messages.shape)
+    )

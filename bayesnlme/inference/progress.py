@@ -1,0 +1,55 @@
+"""A progress bar for sampling: draws, divergences, time left."""
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+
+class Progress:
+    """Show how far the chains are, on standard error; a context manager.
+
+    Parameters
+    ----------
+    chains : int
+        Number of chains.
+    shown : bool
+        False keeps it silent.
+    """
+
+    def __init__(self, chains: int, *, shown: bool) -> None:
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[divergences]} divergences"),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            disable=not shown,
+        )
+        words = f"Sampling {chains} chain{'s' * (chains > 1)}"
+        self._task = self._bar.add_task(words, total=None, divergences=0)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, chains: list[Any]) -> None:
+        """Take nutpie's report on its chains; called from its thread."""
+        self._bar.update(
+            self._task,
+            completed=sum(each.finished_draws for each in chains),
+            total=sum(each.total_draws for each in chains),
+            divergences=sum(each.divergences for each in chains),
+        )

@@ -1,0 +1,1 @@
+"""The model as a value: its parts, its equations, its file."""

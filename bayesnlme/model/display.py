@@ -1,0 +1,104 @@
+"""A model written out as equations, in plain text and in LaTeX."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bayesnlme import names
+from bayesnlme.population.covariates import latex_name
+from bayesnlme.population.parameters import Parameter
+from bayesnlme.population.priors import Fixed
+from bayesnlme.structural.base import Equation
+
+type Section = tuple[str, tuple[Equation, ...]]
+
+
+def sections(model: Any) -> tuple[Section, ...]:
+    """Return the model's equations under headings, in the order a modeller thinks."""
+    return (
+        ("Individual parameters", tuple(_individual(model))),
+        ("Random effects", tuple(_random_effects(model))),
+        ("Structure", model.structure.equations()),
+        ("Observations", tuple(_observations(model))),
+    )
+
+
+def as_text(model: Any) -> str:
+    """Write the model in plain text."""
+    lines = [f"Model {model.name}"]
+    for heading, equations in sections(model):
+        if equations:
+            lines += ["", heading, *(f"  {each.text}" for each in equations)]
+    lines += ["", "Priors (* chosen by default from a number)"]
+    lines += [f"  {row.text}{' *' if row.default else ''}" for row in model.priors]
+    return "\n".join(lines)
+
+
+def as_latex(model: Any) -> str:
+    """Write the model as one aligned LaTeX display."""
+    body = " \\\\\n".join(aligned(each) for _, equations in sections(model) for each in equations)
+    return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
+
+
+def aligned(equation: Equation) -> str:
+    r"""Join an equation's sides at an alignment mark: ``=`` or the opening ``\sim``."""
+    if equation.right.startswith(r"\sim"):
+        return f"{equation.left} &{equation.right}"
+    return f"{equation.left} &= {equation.right}"
+
+
+def _individual(model: Any) -> Iterator[Equation]:
+    for name, parameter in model.parameters.items():
+        unit = f"    [{parameter.unit}]" if parameter.unit else ""
+        coefficients = _coefficient_words(name, parameter, latex=False)
+        in_latex = _coefficient_words(name, parameter, latex=True)
+        yield Equation(
+            left=rf"{latex_name(name)}_i",
+            right=parameter.latex(latex_name(name), in_latex),
+            text=f"{name} = {parameter.text(name, coefficients)}{unit}",
+        )
+
+
+def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[str, str]:
+    """Write each covariate's coefficient: its name, or its value where it is known."""
+    words = {}
+    for effect in parameter.covariates:
+        variable = names.coefficient(name, effect.covariate)
+        if isinstance(effect.coefficient, Fixed):
+            words[effect.covariate] = f"{effect.coefficient.value:g}"
+        else:
+            escaped = latex_name(variable)
+            words[effect.covariate] = rf"\beta_{{\mathrm{{{escaped}}}}}" if latex else variable
+    return words
+
+
+def _random_effects(model: Any) -> Iterator[Equation]:
+    alone = [name for name in model.effects if not any(name in b for b in model.correlated)]
+    for name in alone:
+        yield Equation(
+            left=rf"\eta_{{{latex_name(name)},i}}",
+            right=rf"\sim \mathcal{{N}}(0,\; \omega_{{{latex_name(name)}}}^2)",
+            text=f"eta_{name} ~ Normal(0, omega[{name}])",
+        )
+    for block in model.correlated:
+        yield _block(block)
+
+
+def _block(block: Sequence[str]) -> Equation:
+    vector = r",\; ".join(rf"\eta_{{{latex_name(name)},i}}" for name in block)
+    scales = r",\; ".join(rf"\omega_{{{latex_name(name)}}}" for name in block)
+    listed = ", ".join(f"eta_{name}" for name in block)
+    corr = names.correlation(tuple(block))
+    return Equation(
+        left=rf"({vector})",
+        right=rf"\sim \mathcal{{N}}(0,\; S R S),\quad S = \mathrm{{diag}}({scales})",
+        text=f"({listed}) ~ MvNormal(0, omega, {corr})",
+    )
+
+
+def _observations(model: Any) -> Iterator[Equation]:
+    for output, residual in model.observations.items():
+        yield Equation(
+            left=rf"\mathrm{{{latex_name(output)}}}",
+            right=rf"\sim {residual.latex(latex_name(output))}",
+            text=residual.text(output),
+        )

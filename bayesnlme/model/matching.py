@@ -1,0 +1,241 @@
+"""Fit a table to a model: which label is which output, which column which covariate."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from bayesnlme.data import Dataset
+from bayesnlme.errors import DataError, Finding, Severity, did_you_mean
+from bayesnlme.model.model import Model
+from bayesnlme.population.covariates import Categorical, Effect
+
+
+def match(model: Model, data: Dataset) -> Dataset:
+    """Return the data with its outputs called as the model calls them.
+
+    A label that is one of the model's outputs is that output; a whole number k is the model's
+    k-th output; where table and model each have one output they are the same.
+
+    Raises
+    ------
+    DataError
+        With every reason why this table cannot be used with this model.
+    """
+    findings = tuple(table_findings(model, data))
+    errors = [each for each in findings if each.severity is Severity.ERROR]
+    if errors:
+        raise DataError(errors, data.source)
+    labels = tuple(_output(model, data, label) or label for label in data.outputs)
+    return replace(data, outputs=labels)
+
+
+def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
+    """Yield what stands between a table and a model, in the order of the table's columns."""
+    yield from _output_findings(model, data)
+    yield from _value_findings(model, data)
+    yield from _censoring_findings(data)
+    for parameter, each in model.parameters.items():
+        for effect in each.covariates:
+            yield from _covariate_findings(parameter, effect, data)
+
+
+def constant_values(data: Dataset, name: str) -> np.ndarray:
+    """Return a covariate's value in each subject.
+
+    Raises
+    ------
+    DataError
+        If it changes within a subject.
+    """
+    values = data.covariates[name].by_subject
+    if values is None:
+        raise DataError([_varying("a parameter", name, data)], data.source)
+    return values
+
+
+def level_codes(effect: Categorical, data: Dataset) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return a categorical covariate's levels, the reference first, and each subject's code."""
+    labels = [level_label(each) for each in constant_values(data, effect.covariate)]
+    others = sorted(set(labels) - {effect.reference})
+    levels = (effect.reference, *others)
+    return levels, np.array([levels.index(each) for each in labels], dtype=np.int64)
+
+
+def level_label(value: object) -> str:
+    """Write a level as text: the number 1.0 is the level ``"1"``."""
+    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+
+
+def _output(model: Model, data: Dataset, label: str) -> str | None:
+    if label in model.outputs:
+        return label
+    if label.isdecimal() and 1 <= int(label) <= len(model.outputs):
+        return model.outputs[int(label) - 1]
+    if len(data.outputs) == len(model.outputs) == 1:
+        return model.outputs[0]
+    return None
+
+
+def _output_findings(model: Model, data: Dataset) -> Iterator[Finding]:
+    labels = [_output(model, data, label) for label in data.outputs]
+    observations = data.observations
+    for number, (label, name) in enumerate(zip(data.outputs, labels, strict=True)):
+        first = int(np.flatnonzero(observations.output == number)[0])
+        if name is None:
+            yield Finding(
+                code="E_OUTPUT_UNKNOWN",
+                message=f"Output {label!r} is observed, but the model has no such output.",
+                remedy=f"{did_you_mean(label, model.outputs)} Add it to observations=, rename it "
+                "with read_data(..., outputs={...}), or leave it out with .subset(outputs=[...]).",
+                subject=data.subjects[observations.subject[first]],
+                row=int(observations.row[first]),
+                column="DVID",
+            )
+        elif labels.index(name) != number:
+            yield Finding(
+                code="E_OUTPUT_TWICE",
+                message=f"Outputs {data.outputs[labels.index(name)]!r} and {label!r} would both "
+                f"be {name!r}.",
+                remedy="Name them with read_data(..., outputs={...}).",
+                column="DVID",
+            )
+    for name in model.outputs:
+        if name not in labels:
+            yield Finding(
+                code="E_OUTPUT_UNOBSERVED",
+                message=f"The model's output {name!r} is never observed; "
+                f"the table has {', '.join(map(repr, data.outputs))}.",
+                remedy="Take it out of observations=, or name the labels with "
+                "read_data(..., outputs={...}).",
+                column="DVID",
+            )
+
+
+def _value_findings(model: Model, data: Dataset) -> Iterator[Finding]:
+    observations = data.observations
+    for number, label in enumerate(data.outputs):
+        name = _output(model, data, label)
+        if name is None or not model.observations[name].positive:
+            continue
+        for i in np.flatnonzero((observations.output == number) & (observations.value <= 0)):
+            yield Finding(
+                code="E_DV_NOT_POSITIVE",
+                message=f"DV is {observations.value[i]:g}, but {name!r} has a log-normal error.",
+                remedy="Use an additive or combined error, or declare a value below the limit "
+                "of quantification as such.",
+                subject=data.subjects[observations.subject[i]],
+                row=int(observations.row[i]),
+                column="DV",
+            )
+
+
+def _censoring_findings(data: Dataset) -> Iterator[Finding]:
+    observations = data.observations
+    for i in np.flatnonzero(observations.censored):
+        yield Finding(
+            code="E_CENSORING_UNSUPPORTED",
+            message="The observation is censored, which no residual error here can express yet.",
+            remedy="Leave it out with .subset(where=...) only if you accept the bias.",
+            subject=data.subjects[observations.subject[i]],
+            row=int(observations.row[i]),
+            column="CENS",
+        )
+
+
+def _covariate_findings(parameter: str, effect: Effect, data: Dataset) -> Iterator[Finding]:
+    name = effect.covariate
+    if name not in data.covariates:
+        yield Finding(
+            code="E_COVARIATE_ABSENT",
+            message=f"The model's {effect.kind} effect on {parameter} needs covariate {name!r}, "
+            "which the table lacks.",
+            remedy=did_you_mean(name, data.covariates),
+            column=name,
+        )
+        return
+    covariate = data.covariates[name]
+    holes = list(covariate.missing_rows)
+    for row in holes:
+        yield Finding(
+            code="E_COVARIATE_MISSING",
+            message=f"Covariate {name} is missing, but {parameter} depends on it.",
+            remedy="Fill the cell, or leave the subject out with .subset(subjects=[...]).",
+            subject=_subject_of(data, int(row)),
+            row=int(row),
+            column=name,
+        )
+    if holes:
+        return
+    if not covariate.constant:
+        yield _varying(parameter, name, data)
+    elif isinstance(effect, Categorical):
+        yield from _level_findings(effect, data)
+    else:
+        yield from _number_findings(effect, data)
+
+
+def _varying(parameter: str, name: str, data: Dataset) -> Finding:
+    row = _first_change(name, data)
+    return Finding(
+        code="E_COVARIATE_VARIES",
+        message=f"Covariate {name} changes within a subject; {parameter} needs one value each.",
+        remedy="Effects of time-varying covariates are not available yet: add a column that is "
+        "constant within each subject, such as its baseline.",
+        subject=_subject_of(data, row),
+        row=row,
+        column=name,
+    )
+
+
+def _level_findings(effect: Categorical, data: Dataset) -> Iterator[Finding]:
+    labels = {level_label(each) for each in constant_values(data, effect.covariate)}
+    if effect.reference not in labels:
+        yield Finding(
+            code="E_COVARIATE_REFERENCE",
+            message=f"The reference {effect.reference!r} of {effect.covariate} never occurs.",
+            remedy=did_you_mean(effect.reference, sorted(labels)),
+            column=effect.covariate,
+        )
+    elif len(labels) == 1:
+        yield Finding(
+            code="E_COVARIATE_ONE_LEVEL",
+            message=f"{effect.covariate} is {effect.reference!r} in every subject: "
+            "its effect cannot be estimated.",
+            remedy="Leave the effect out.",
+            column=effect.covariate,
+        )
+
+
+def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
+    covariate = data.covariates[effect.covariate]
+    if not covariate.numeric:
+        yield Finding(
+            code="E_COVARIATE_TEXT",
+            message=f"{effect.covariate} holds text, but a {effect.kind} effect needs numbers.",
+            remedy=f"Use bn.covariates.categorical({effect.covariate!r}, reference=...).",
+            column=effect.covariate,
+        )
+    elif effect.kind == "power":
+        values = constant_values(data, effect.covariate)
+        for subject in np.flatnonzero(values <= 0):
+            yield Finding(
+                code="E_COVARIATE_NOT_POSITIVE",
+                message=f"{effect.covariate} is {values[subject]:g}; "
+                "a power effect needs positive values.",
+                remedy="Correct the value, or use an exponential or linear effect.",
+                subject=data.subjects[subject],
+                column=effect.covariate,
+            )
+
+
+def _subject_of(data: Dataset, row: int) -> str:
+    record = int(np.flatnonzero(data.records.row == row)[0])
+    return data.subjects[data.records.subject[record]]
+
+
+def _first_change(name: str, data: Dataset) -> int:
+    """Return the first row where a covariate differs from the row above, within a subject."""
+    values, subject = data.covariates[name].values, data.records.subject
+    changed = (values[1:] != values[:-1]) & (subject[1:] == subject[:-1])
+    return int(data.records.row[1 + np.flatnonzero(changed)[0]])

@@ -1,0 +1,218 @@
+"""The model as a value: parameters, structure, residual error, and every prior they imply."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from keyword import iskeyword
+from types import MappingProxyType
+from typing import Any, Self
+
+from bayesnlme import names
+from bayesnlme.errors import ModelError, did_you_mean
+from bayesnlme.model import display
+from bayesnlme.model.priors import PriorRow, prior_rows
+from bayesnlme.observation.continuous import Residual
+from bayesnlme.population.parameters import LogitNormal, LogNormal, Normal, Parameter
+from bayesnlme.structural.base import Structure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model:
+    """A nonlinear mixed-effects model, checked when it is made and never changed after.
+
+    Parameters
+    ----------
+    name : str
+        What the model is called in tables, reports and files.
+    parameters : mapping of str to LogNormal, Normal or LogitNormal
+        The individual parameters, by the names the structure uses.
+    structure : Structure
+        What predicts: ``bn.pk.one_compartment(...)`` or ``bn.ode(...)``.
+    observations : mapping of str to residual error
+        One residual error for each observed output of the structure, in the order of DVID.
+    correlated : sequence of sequences of str
+        Blocks of parameters whose random effects are correlated.
+    lkj : float
+        Shape of the LKJ prior of each block's correlations: 1 is flat, 2 (default) leans to zero.
+
+    Raises
+    ------
+    ModelError
+        If the parts do not fit; the message names the part and what to do.
+    """
+
+    name: str
+    parameters: Mapping[str, Parameter]
+    structure: Structure
+    observations: Mapping[str, Residual]
+    correlated: Sequence[Sequence[str]] = ()
+    lkj: float = 2.0
+
+    def __post_init__(self) -> None:
+        _freeze(self)
+        _check_names(self)
+        _check_parameters(self)
+        _check_observations(self)
+        _check_correlated(self)
+
+    @property
+    def effects(self) -> tuple[str, ...]:
+        """Parameters with a random effect, in order."""
+        return tuple(name for name, each in self.parameters.items() if each.iiv is not None)
+
+    @property
+    def covariates(self) -> tuple[str, ...]:
+        """Columns of the table that the model uses as covariates."""
+        used = [e.covariate for p in self.parameters.values() for e in p.covariates]
+        return tuple(dict.fromkeys(used))
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Observed outputs, in the order of DVID."""
+        return tuple(self.observations)
+
+    @property
+    def priors(self) -> tuple[PriorRow, ...]:
+        """Every prior of the model, default or stated, in the order of the equations."""
+        return prior_rows(self.parameters, self.observations, self.correlated, self.lkj)
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed.
+
+        Examples
+        --------
+        >>> from bayesnlme.structural import pk
+        >>> from bayesnlme.observation.continuous import additive, proportional
+        >>> first = Model(
+        ...     name="first",
+        ...     parameters={"CL": LogNormal(4.0, iiv=0.3), "V": LogNormal(70.0)},
+        ...     structure=pk.one_compartment(),
+        ...     observations={"conc": additive(1.0)},
+        ... )
+        >>> first.replace(name="second", observations={"conc": proportional(0.2)}).name
+        'second'
+        """
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the model as plain values, the content of its TOML file."""
+        return {
+            "name": self.name,
+            "parameters": {name: each.to_dict() for name, each in self.parameters.items()},
+            "structure": self.structure.to_dict(),
+            "observations": {name: each.to_dict() for name, each in self.observations.items()},
+            "correlated": [list(block) for block in self.correlated],
+            "lkj": self.lkj,
+        }
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the model's content: the same for the same model, wherever it was made."""
+        content = json.dumps(self.to_dict(), sort_keys=True, allow_nan=False)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.hash)
+
+    def __repr__(self) -> str:
+        return display.as_text(self)
+
+    def _repr_latex_(self) -> str:
+        return display.as_latex(self)
+
+
+def _freeze(model: Model) -> None:
+    for name in ("parameters", "observations"):
+        given = getattr(model, name)
+        if not isinstance(given, Mapping) or not given:
+            raise ModelError(f"{name} must be a mapping of names, with at least one entry.")
+        object.__setattr__(model, name, MappingProxyType(dict(given)))
+    blocks = tuple(_block(each) for each in model.correlated)
+    object.__setattr__(model, "correlated", blocks)
+
+
+def _block(given: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise ModelError(
+            f"correlated: {given!r} is one name. Give blocks, such as correlated=[('CL', 'V')]."
+        )
+    return tuple(given)
+
+
+def _check_names(model: Model) -> None:
+    if not isinstance(model.name, str) or not model.name.strip():
+        raise ModelError("A model needs a name, such as name='theophylline'.")
+    if not isinstance(model.structure, Structure):
+        raise ModelError(
+            f"structure: {model.structure!r} is no structural model. "
+            "Use bn.pk.one_compartment(...) or bn.ode(...)."
+        )
+    for name in (*model.parameters, *model.observations):
+        if not (isinstance(name, str) and name.isidentifier()) or iskeyword(name):
+            raise ModelError(f"{name!r} is not a valid name: use letters, digits and underscores.")
+        if name in names.RESERVED:
+            raise ModelError(f"{name!r} is a name the package itself uses. Choose another.")
+
+
+def _check_parameters(model: Model) -> None:
+    needed = model.structure.parameters
+    for name, each in model.parameters.items():
+        if not isinstance(each, LogNormal | Normal | LogitNormal):
+            raise ModelError(
+                f"parameter {name}: {each!r} is no parameter. "
+                "Use bn.LogNormal(...), bn.Normal(...) or bn.LogitNormal(...)."
+            )
+        if name not in needed:
+            raise ModelError(
+                f"parameter {name!r} is not used by the structure. {did_you_mean(name, needed)}"
+            )
+    missing = [name for name in needed if name not in model.parameters]
+    if missing:
+        raise ModelError(
+            f"the structure needs {', '.join(missing)}, which the model does not define. "
+            f"Add to parameters, such as {missing[0]}=bn.LogNormal(1.0, iiv=0.3)."
+        )
+
+
+def _check_observations(model: Model) -> None:
+    for name, each in model.observations.items():
+        if not hasattr(each, "density"):
+            raise ModelError(
+                f"observation {name}: {each!r} is no residual error. "
+                "Use bn.additive, bn.proportional, bn.combined or bn.log_normal."
+            )
+        if name not in model.structure.outputs:
+            raise ModelError(
+                f"the structure has no output {name!r}. "
+                f"{did_you_mean(name, model.structure.outputs)}"
+            )
+    clash = set(model.observations) & set(model.parameters)
+    if clash:
+        raise ModelError(f"{sorted(clash)} names both a parameter and an output. Rename one.")
+    minted = [row.name for row in model.priors] + list(model.parameters) + list(model.observations)
+    twice = {name for name in minted if minted.count(name) > 1}
+    if twice:
+        raise ModelError(f"{sorted(twice)} would name two variables. Rename a parameter or output.")
+
+
+def _check_correlated(model: Model) -> None:
+    if not model.lkj > 0:
+        raise ModelError(f"lkj={model.lkj!r} must be positive: 1 is flat, 2 leans to zero.")
+    seen: set[str] = set()
+    for block in model.correlated:
+        if len(block) < 2:
+            raise ModelError(f"correlated: {block} needs at least two parameters.")
+        for name in block:
+            if name not in model.parameters:
+                raise ModelError(
+                    f"correlated: no parameter {name!r}. {did_you_mean(name, model.parameters)}"
+                )
+            if name not in model.effects:
+                raise ModelError(f"correlated: {name} has no random effect. Give it iiv=....")
+            if name in seen:
+                raise ModelError(f"correlated: {name} stands twice. Name each parameter once.")
+            seen.add(name)

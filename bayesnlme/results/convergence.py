@@ -1,0 +1,170 @@
+"""The verdict on a sampler's draws, in numbers and in words.
+
+Thresholds: rank-normalised split R-hat below 1.01 and bulk and tail effective sample sizes of at
+least 100 a chain [Vehtari2021]_, no divergent transition and E-BFMI of at least 0.3
+[Betancourt2016]_.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import arviz as az
+import numpy as np
+import xarray as xr
+
+from bayesnlme import names
+
+RHAT_LIMIT = 1.01
+ESS_PER_CHAIN = 100
+BFMI_LIMIT = 0.3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convergence:
+    """What the draws say about themselves.
+
+    Attributes
+    ----------
+    chains, draws : int
+        Number of chains and of draws in each.
+    rhat_max : float
+        Largest rank-normalised split R-hat.
+    rhat_worst : str
+        The variable it belongs to.
+    ess_bulk_min, ess_tail_min : float
+        Smallest bulk and tail effective sample size.
+    ess_worst : str
+        The variable with the smallest of the two.
+    divergences : int
+        Divergent transitions after warm-up, failed evaluations left out.
+    failures : int
+        Transitions after warm-up that ended because the log density could not be evaluated, such
+        as a failed ODE solve. The proposals were rejected.
+    depth_hits : int
+        Transitions that reached the greatest tree depth.
+    bfmi_min : float
+        Smallest estimated Bayesian fraction of missing information of a chain.
+    """
+
+    chains: int
+    draws: int
+    rhat_max: float
+    rhat_worst: str
+    ess_bulk_min: float
+    ess_tail_min: float
+    ess_worst: str
+    divergences: int
+    failures: int
+    depth_hits: int
+    bfmi_min: float
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong, in words with what to do; empty for a sound fit."""
+        return tuple(self._problems())
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    @property
+    def verdict(self) -> str:
+        """The verdict in words and numbers."""
+        if self.problems:
+            return "NOT CONVERGED. " + " ".join(self.problems)
+        return (
+            f"Converged: {self.chains} chains of {self.draws} draws, no divergences, "
+            f"R-hat at most {self.rhat_max:.3f}, effective sample size at least "
+            f"{self.ess_bulk_min:.0f} (bulk) and {self.ess_tail_min:.0f} (tail), "
+            f"E-BFMI at least {self.bfmi_min:.2f}."
+        )
+
+    def _problems(self) -> Iterator[str]:
+        if self.chains < 2:
+            yield "One chain cannot show that it mixed: use at least 2, better 4."
+        elif not self.rhat_max < RHAT_LIMIT:
+            yield (
+                f"R-hat of {self.rhat_worst} is {self.rhat_max:.3f} (limit {RHAT_LIMIT}): the "
+                "chains disagree. Run longer (draws=, tune=) or look for a second mode."
+            )
+        if self.divergences:
+            yield (
+                f"{self.divergences} divergent transition{'s' * (self.divergences > 1)}: part of "
+                "the posterior may be missing. Raise target_accept, or state tighter priors."
+            )
+        if self.failures:
+            yield (
+                f"{self.failures} transition{'s' * (self.failures > 1)} met a point where the log "
+                "density could not be evaluated (a failed solve); those proposals were rejected."
+            )
+        wanted = ESS_PER_CHAIN * self.chains
+        if not min(self.ess_bulk_min, self.ess_tail_min) >= wanted:
+            yield (
+                f"The effective sample size of {self.ess_worst} is {self.ess_bulk_min:.0f} (bulk) "
+                f"or {self.ess_tail_min:.0f} (tail) at the least, below {wanted}. Run longer."
+            )
+        if not self.bfmi_min >= BFMI_LIMIT:
+            yield (
+                f"E-BFMI is {self.bfmi_min:.2f} (limit {BFMI_LIMIT}): the energy is explored too "
+                "slowly. A prior with lighter tails may help."
+            )
+
+
+def assess(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Convergence:
+    """Judge the draws of every variable that was sampled.
+
+    Parameters
+    ----------
+    posterior : Dataset
+        Draws, dims (chain, draw, ...).
+    sample_stats : Dataset
+        With ``diverging``, ``failed``, ``maxdepth_reached`` and ``energy``, dims (chain, draw).
+    """
+    sampled = posterior.drop_vars(
+        [names.PREDICTION, names.OMEGA_CORR, names.ETA_STANDARD], errors="ignore"
+    )
+    rhat, bulk, tail = (
+        _flat(each) for each in (az.rhat(sampled), az.ess(sampled), az.ess(sampled, method="tail"))
+    )
+    rhat_worst = _worst(rhat, largest=True)
+    bulk_worst, tail_worst = _worst(bulk, largest=False), _worst(tail, largest=False)
+    failed = sample_stats["failed"].values
+    return Convergence(
+        chains=posterior.sizes["chain"],
+        draws=posterior.sizes["draw"],
+        rhat_max=rhat[rhat_worst],
+        rhat_worst=rhat_worst,
+        ess_bulk_min=bulk[bulk_worst],
+        ess_tail_min=tail[tail_worst],
+        ess_worst=bulk_worst if bulk[bulk_worst] <= tail[tail_worst] else tail_worst,
+        divergences=int((sample_stats["diverging"].values & ~failed).sum()),
+        failures=int(failed.sum()),
+        depth_hits=int(sample_stats["maxdepth_reached"].values.sum()),
+        bfmi_min=float(np.min(_bfmi(sample_stats["energy"].values))),
+    )
+
+
+def _bfmi(energy: np.ndarray) -> np.ndarray:
+    """Energy's mean squared change over its variance, chain by chain [Betancourt2016]_."""
+    change = np.diff(energy, axis=1) ** 2
+    return change.mean(axis=1) / energy.var(axis=1)
+
+
+def _flat(table: xr.Dataset) -> dict[str, float]:
+    """Name every entry: ``{"omega[CL]": 1.002, ...}``."""
+    found = {}
+    for name, array in table.data_vars.items():
+        if not array.dims:
+            found[str(name)] = float(array)
+            continue
+        stacked = array.stack(entry=array.dims)
+        for label, value in zip(stacked["entry"].values, stacked.values, strict=True):
+            found[f"{name}[{', '.join(str(each) for each in label)}]"] = float(value)
+    return found
+
+
+def _worst(found: dict[str, float], *, largest: bool) -> str:
+    """Return the name of the worst entry; NaN is the worst of all."""
+    sign = 1 if largest else -1
+    return max(found, key=lambda name: (np.isnan(found[name]), sign * found[name]))

@@ -1,0 +1,160 @@
+"""The result of a fit: draws, verdict, tables, and everything needed to repeat it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesnlme import names
+from bayesnlme.data import Dataset
+from bayesnlme.model.model import Model
+from bayesnlme.results import store, summary
+from bayesnlme.results.convergence import Convergence, assess
+from bayesnlme.results.status import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """What a method found for a model and a table.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    data : Dataset
+        The table, its outputs called as the model calls them.
+    method : mapping
+        The method's name and options.
+    seed : int
+        Seed of every random number in it.
+    status : Status
+        How it ended.
+    tree : xarray.DataTree
+        ArviZ's tree: posterior, sample_stats, log_likelihood, posterior_predictive,
+        observed_data, constant_data.
+    provenance : mapping
+        Hashes of model and data, versions, flags, times.
+    """
+
+    model: Model
+    data: Dataset
+    method: Mapping[str, Any]
+    seed: int
+    status: Status
+    tree: xr.DataTree
+    provenance: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "method", MappingProxyType(dict(self.method)))
+        object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """The draws, dims (chain, draw, ...)."""
+        return self.tree["posterior"].to_dataset()
+
+    @property
+    def convergence(self) -> Convergence:
+        """The verdict on the draws."""
+        return assess(self.posterior, self.tree["sample_stats"].to_dataset())
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit may be read as a final result."""
+        return self.status is Status.CONVERGED
+
+    @property
+    def estimates(self) -> pd.Series:
+        """Posterior means of the population parameters, by name."""
+        return self.summary()["mean"]
+
+    def summary(self, *, interval: float = 0.95) -> pd.DataFrame:
+        """Tabulate the population parameters.
+
+        Parameters
+        ----------
+        interval : float
+            Probability of the equal-tailed interval.
+
+        Returns
+        -------
+        DataFrame
+            A row for each typical value, covariate coefficient, random-effect SD, correlation and
+            residual magnitude; columns ``mean``, ``sd``, ``median``, ``lower``, ``upper``
+            (equal-tailed), ``cv_percent`` (the coefficient of variation that an SD on the log
+            scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
+            ``.attrs`` holds the interval and the status.
+        """
+        table = summary.tabulate(self.model, self.posterior, interval)
+        table.attrs["status"] = str(self.status)
+        return table
+
+    def __repr__(self) -> str:
+        counts = f"{self.data.n_subjects} subjects, {self.data.n_observations} observations"
+        numbers = self.summary().drop(columns="mcse_mean").to_string(float_format="{:.4g}".format)
+        return (
+            f"Fit of {self.model.name} by {self.method['name']} ({counts}), seed {self.seed}\n"
+            f"{self.verdict}\n\n{numbers}"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """How the fit ended, in words and numbers."""
+        words = self.convergence.verdict
+        return f"INTERRUPTED. {words}" if self.status is Status.INTERRUPTED else words
+
+    def save(self, path: str | Path) -> Path:
+        """Write the fit to one netCDF file, whole or not at all; :func:`load` reads it back.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to, usually ending in ``.nc``. An existing file is replaced.
+        """
+        return store.write(self, path)
+
+    def individual(self, parameter: str) -> xr.DataArray:
+        """Return the draws of an individual parameter, dims (chain, draw, subject).
+
+        Raises
+        ------
+        KeyError
+            If the model has no such parameter.
+        """
+        if parameter not in self.model.parameters:
+            raise KeyError(parameter)
+        return self.posterior[parameter]
+
+    @property
+    def predictions(self) -> xr.DataArray:
+        """Individual predictions at the observations, dims (chain, draw, observation)."""
+        return self.posterior[names.PREDICTION]
+
+    def observation_frame(self) -> pd.DataFrame:
+        """Tabulate the observations: subject, output, time, value and row of the table."""
+        observed = self.data.observations
+        return pd.DataFrame(
+            {
+                "subject": np.array(self.data.subjects, dtype=object)[observed.subject],
+                "output": np.array(self.data.outputs, dtype=object)[observed.output],
+                "time": observed.time,
+                "value": observed.value,
+                "row": observed.row,
+            }
+        )
+
+
+def load(path: str | Path) -> Fit:
+    """Read a fit that :meth:`Fit.save` wrote; nothing in the file is run.
+
+    Raises
+    ------
+    StoreError
+        If the file is not a fit, was written in a newer format, or was changed since.
+    """
+    return Fit(**store.read(path))

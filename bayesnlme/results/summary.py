@@ -1,0 +1,112 @@
+"""The table of population parameters."""
+
+from collections.abc import Iterator
+
+import arviz as az
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayesnlme import names
+from bayesnlme.model.model import Model
+from bayesnlme.population.covariates import Categorical
+from bayesnlme.population.priors import Fixed
+
+type Row = tuple[str, xr.DataArray, str]
+"""Name, draws with dims (chain, draw), and unit."""
+
+
+def tabulate(model: Model, posterior: xr.Dataset, interval: float) -> pd.DataFrame:
+    """Tabulate the population parameters; see :meth:`bayesnlme.results.fit.Fit.summary`."""
+    rows = list(_rows(model, posterior))
+    draws = xr.Dataset({name: each.drop_vars(_extra(each)) for name, each, _ in rows})
+    tail = (1 - interval) / 2
+    over = ("chain", "draw")
+    columns = {
+        "mean": draws.mean(over),
+        "sd": draws.std(over, ddof=1),
+        "median": draws.median(over),
+        "lower": draws.quantile(tail, over),
+        "upper": draws.quantile(1 - tail, over),
+        "cv_percent": _log_scale_cv(model, draws),
+        "rhat": az.rhat(draws),
+        "ess_bulk": az.ess(draws, method="bulk"),
+        "ess_tail": az.ess(draws, method="tail"),
+        "mcse_mean": az.mcse(draws),
+    }
+    table = pd.DataFrame(
+        {
+            title: {name: float(values[name]) if name in values else np.nan for name in draws}
+            for title, values in columns.items()
+        },
+        index=list(draws),
+    )
+    table.insert(list(table).index("rhat"), "unit", [unit for _, _, unit in rows])
+    table.attrs["interval"] = f"equal-tailed {interval:.0%}"
+    return table
+
+
+def cv_percent[Draws: (xr.DataArray, xr.Dataset)](omega: Draws) -> Draws:
+    r"""Return the coefficient of variation of a log-normal: :math:`100\sqrt{e^{\omega^2} - 1}`."""
+    return 100.0 * xr.apply_ufunc(np.sqrt, np.exp(omega**2) - 1.0)
+
+
+def _rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+    yield from _typical_rows(model, posterior)
+    yield from _coefficient_rows(model, posterior)
+    for name in model.effects:
+        parameter = model.parameters[name]
+        if not isinstance(parameter.iiv_prior(), Fixed):
+            unit = (parameter.unit or "") if parameter.kind == "Normal" else ""
+            draws = posterior[names.OMEGA].sel({names.EFFECT: name}, drop=True)
+            yield f"{names.OMEGA}[{name}]", draws, unit
+    yield from _correlation_rows(model, posterior)
+    for output, residual in model.observations.items():
+        for magnitude, prior in residual.priors().items():
+            if not isinstance(prior, Fixed):
+                variable = names.magnitude(output, magnitude)
+                yield variable, posterior[variable], ""
+
+
+def _typical_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+    for name, parameter in model.parameters.items():
+        variable = names.typical(name)
+        if variable in posterior:
+            yield variable, posterior[variable], parameter.unit or ""
+
+
+def _coefficient_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+    for name, parameter in model.parameters.items():
+        for effect in parameter.covariates:
+            variable = names.coefficient(name, effect.covariate)
+            if variable not in posterior:
+                continue
+            if not isinstance(effect, Categorical):
+                yield variable, posterior[variable], ""
+                continue
+            dim = names.levels(name, effect.covariate)
+            for level in posterior[dim].values:
+                yield f"{variable}[{level}]", posterior[variable].sel({dim: level}, drop=True), ""
+
+
+def _correlation_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+    for block in model.correlated:
+        for number, second in enumerate(block):
+            for first in block[:number]:
+                where = {names.EFFECT: first, names.EFFECT_BIS: second}
+                draws = posterior[names.OMEGA_CORR].sel(where, drop=True)
+                yield f"{names.OMEGA_CORR}[{first}, {second}]", draws, ""
+
+
+def _log_scale_cv(model: Model, draws: xr.Dataset) -> xr.Dataset:
+    """Return the median CV of each random effect that lives on the log scale."""
+    names_of_sd = {
+        f"{names.OMEGA}[{name}]"
+        for name in model.effects
+        if model.parameters[name].kind == "LogNormal"
+    }
+    return cv_percent(draws[sorted(names_of_sd & set(draws))]).median(("chain", "draw"))
+
+
+def _extra(array: xr.DataArray) -> list[str]:
+    return [str(name) for name in array.coords if name not in ("chain", "draw")]
