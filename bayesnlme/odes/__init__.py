@@ -1,0 +1,1 @@
+"""Population solving of ordinary differential equations, with sensitivities."""

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from bayesnlme.math import exp
+from bayesnlme.odes.op import compiled_kernel
+from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.solver import Solver
+from bayesnlme.odes.trace import trace
+
+REAL = {
+    "start_time",
+    "record_time",
+    "record_amount",
+    "record_rate",
+    "record_interval",
+    "observation_time",
+}
+
+
+def _schedule(*subjects, start=None):
+    """Every subject is a list of rows in table order.
+
+    Rows are ("dose", time, amount, rate, compartment), ("reset", time) or
+    ("see", time, output).
+    """
+    columns = {name: [] for name in Schedule._fields}
+    columns["record_offsets"].append(0)
+    columns["observation_offsets"].append(0)
+    for number, rows in enumerate(subjects):
+        columns["start_time"].append(min(row[1] for row in rows) if start is None else start)
+        columns["start_row"].append(number)
+        for order, (word, time, *rest) in enumerate(rows):
+            if word == "see":
+                columns["pair_observation"].append(len(columns["observation_time"]))
+                columns["pair_row"].append(number)
+                columns["observation_time"].append(time)
+                columns["observation_output"].append(rest[0] if rest else 0)
+                columns["observation_order"].append(order)
+                continue
+            amount, rate, compartment = (*rest, 0.0, 0.0, 0)[:3] if len(rest) < 3 else rest
+            kind = Kind.RESET if word == "reset" else Kind.INFUSION if rate > 0 else Kind.BOLUS
+            entry = (time, kind, compartment, amount, rate, 0.0, 0, number, order)
+            names = [name for name in Schedule._fields if name.startswith("record_")][1:]
+            for name, value in zip(names, entry, strict=True):
+                columns[name].append(value)
+        columns["record_offsets"].append(len(columns["record_time"]))
+        columns["observation_offsets"].append(len(columns["observation_time"]))
+    return Schedule(
+        **{
+            name: np.array(values, np.float64 if name in REAL else np.int64)
+            for name, values in columns.items()
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def schedule():
+    return _schedule
+
+
+@pytest.fixture(scope="session")
+def oral():
+    return trace(
+        lambda t, y, p: {
+            "depot": -p.ka * y.depot,
+            "central": p.ka * y.depot - p.CL / p.V * y.central,
+        },
+        states=("depot", "central"),
+        initial=None,
+        outputs={"conc": lambda t, y, p: y.central / p.V},
+    )
+
+
+@pytest.fixture(scope="session")
+def oral_kernel(oral):
+    return compiled_kernel(oral, Solver(rtol=1e-8, atol=1e-10), sensitivities=True)
+
+
+@pytest.fixture(scope="session")
+def saturable():
+    def rhs(t, y, p):
+        conc = y.central / p.V
+        return {"depot": -p.ka * y.depot, "central": p.ka * y.depot - p.Vmax * conc / (p.Km + conc)}
+
+    return trace(
+        rhs,
+        states=("depot", "central"),
+        initial=None,
+        outputs={"conc": lambda t, y, p: y.central / p.V},
+    )
+
+
+@pytest.fixture(scope="session")
+def turnover():
+    def rhs(t, y, p):
+        conc = y.central / p.V
+        effect = conc**p.gamma / (p.IC50**p.gamma + conc**p.gamma)
+        return {
+            "central": -p.CL * conc,
+            "response": p.kin * (1 - effect) * (1 + 0.1 * exp(-t)) - p.kout * y.response,
+        }
+
+    return trace(
+        rhs,
+        states=("central", "response"),
+        initial={"response": lambda p: p.kin / p.kout},
+        outputs={"conc": lambda t, y, p: y.central / p.V, "response": lambda t, y, p: y.response},
+    )
+
+
+@pytest.fixture(scope="session")
+def turnover_kernel(turnover):
+    return compiled_kernel(turnover, Solver(), sensitivities=True)
