@@ -1,16 +1,7 @@
-r"""One compartment with linear elimination, in closed form.
+"""One compartment with linear elimination, in closed form; repeated doses superpose.
 
-Amounts A after one unit of drug, with :math:`k = CL/V` and time :math:`t` since the dose:
-
-* into the central compartment: :math:`A(t) = e^{-kt}`;
-* into the depot, absorbed at rate ka: :math:`A(t) = k_a B(t)` with the Bateman function
-  :math:`B(t) = (e^{-kt} - e^{-k_a t}) / (k_a - k)`;
-* infused over a duration D into either: the amounts at :math:`T = \min(t, D)`, which then decline
-  like a bolus given at T.
-
-Repeated doses superpose. Every expression is written with :math:`\varphi(x) = (1 - e^{-x})/x`, so
-nothing is lost where ka and k meet or where k goes to zero. Gibaldi and Perrier (1982),
-*Pharmacokinetics*, 2nd ed., chapter 1, gives the same formulas in their usual form.
+Gibaldi and Perrier (1982), *Pharmacokinetics*, 2nd ed., chapter 1. The formulas, in the form that
+is computed, stand in :mod:`bayesnlme.structural.superposition`.
 """
 
 from collections.abc import Mapping
@@ -22,9 +13,16 @@ import pytensor.tensor as pt
 
 from bayesnlme._types import Tensor
 from bayesnlme.data import Dataset
-from bayesnlme.data.events import compartment_index, dose_observation_pairs, expand_doses
+from bayesnlme.data.events import (
+    compartment_index,
+    dose_observation_pairs,
+    expand_doses,
+    offsets,
+)
 from bayesnlme.errors import DataError, Finding, ModelError
+from bayesnlme.population.covariates import latex_name
 from bayesnlme.structural.base import Equation
+from bayesnlme.structural.superposition import CENTRAL, DEPOT, superpose
 
 type Absorption = Literal["first_order"] | None
 
@@ -68,40 +66,40 @@ class OneCompartment:
         return (concentration, elimination, *rates)
 
     def inputs(self, data: Dataset) -> dict[str, np.ndarray]:
-        """Return doses paired with the later observations, apart by route.
+        """Return, for every observation, the doses before it.
 
         Returns
         -------
         dict
-            ``observation_subject``, shape (observation,), and for each route that the doses use
-            ``<route>_observation``, ``_subject``, ``_elapsed``, ``_amount`` and, for infusions,
-            ``_duration``, shape (pair,).
+            What :class:`~bayesnlme.structural.superposition.Superpose` takes, by name.
+
+        Raises
+        ------
+        DataError
+            If a dose has a modelled rate or duration, is at steady state, or goes to a compartment
+            that is not there.
         """
         refuse_beyond_bolus_and_infusion(data)
-        doses = expand_doses(data)
+        doses, observations = expand_doses(data), data.observations
         where = compartment_index(doses, self.compartments)
-        observation, dose = dose_observation_pairs(doses, data.observations)
-        arrays = {"observation_subject": data.observations.subject}
-        infused = doses.rate > 0
-        for number, compartment in enumerate(self.compartments):
-            for word, given in (("bolus", ~infused), ("infusion", infused)):
-                chosen = (where[dose] == number) & given[dose] & (doses.amount[dose] > 0)
-                if chosen.any():
-                    route = f"{compartment}_{word}"
-                    arrays |= _pair_arrays(route, data, doses, observation[chosen], dose[chosen])
-        return arrays
+        observation, dose = dose_observation_pairs(doses, observations)
+        rate = doses.rate[dose]
+        duration = np.divide(doses.amount[dose], rate, out=np.zeros_like(rate), where=rate > 0)
+        first = CENTRAL if self.absorption is None else DEPOT
+        return {
+            "row": observations.subject,
+            "offsets": offsets(observation, len(observations)),
+            "elapsed": observations.time[observation] - doses.time[dose],
+            "amount": doses.amount[dose],
+            "duration": duration,
+            "compartment": where[dose] + first,
+        }
 
     def predict(self, parameters: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
         """Predict the concentration at every observation, shape (observation,)."""
-        k = parameters["CL"] / parameters["V"]
-        ka = parameters.get("ka")
-        subject = inputs["observation_subject"]
-        amount = pt.zeros(subject.shape[0])
-        for route in (f"{c}_{w}" for c in self.compartments for w in ("bolus", "infusion")):
-            if f"{route}_amount" in inputs:
-                response = _response(route, k, ka, inputs)
-                amount = pt.inc_subtensor(amount[inputs[f"{route}_observation"]], response)
-        return amount / parameters["V"][subject]
+        CL, V = parameters["CL"], parameters["V"]
+        ka = parameters["ka"] if self.absorption else pt.zeros_like(V)
+        return superpose(ka, CL, V, inputs)
 
     def equations(self) -> tuple[Equation, ...]:
         """Return its equations."""
@@ -111,7 +109,7 @@ class OneCompartment:
             text="d central/dt = -CL/V * central",
         )
         concentration = Equation(
-            left=rf"\mathrm{{{self.output}}}",
+            left=rf"\mathrm{{{latex_name(self.output)}}}",
             right=r"\frac{\mathrm{central}}{V}",
             text=f"{self.output} = central/V",
         )
@@ -119,12 +117,12 @@ class OneCompartment:
             return (elimination, concentration)
         absorption = Equation(
             left=r"\frac{d\,\mathrm{depot}}{dt}",
-            right=r"-k_a\,\mathrm{depot}",
+            right=r"-ka\,\mathrm{depot}",
             text="d depot/dt = -ka * depot",
         )
         both = Equation(
             left=r"\frac{d\,\mathrm{central}}{dt}",
-            right=r"k_a\,\mathrm{depot} - \frac{CL}{V}\,\mathrm{central}",
+            right=r"ka\,\mathrm{depot} - \frac{CL}{V}\,\mathrm{central}",
             text="d central/dt = ka * depot - CL/V * central",
         )
         return (absorption, both, concentration)
@@ -156,7 +154,7 @@ def one_compartment(*, absorption: Absorption = None, output: str = "conc") -> O
         raise ModelError(
             f"one_compartment: no absorption {absorption!r}. Known: None, 'first_order'."
         )
-    if not output.isidentifier():
+    if not isinstance(output, str) or not output.isidentifier():
         raise ModelError(f"one_compartment: output {output!r} is not a valid name.")
     return OneCompartment(absorption=absorption, output=output)
 
@@ -188,74 +186,3 @@ def refuse_beyond_bolus_and_infusion(data: Dataset) -> None:
     ]
     if findings:
         raise DataError(findings, data.source)
-
-
-def _pair_arrays(
-    route: str, data: Dataset, doses: Any, observation: np.ndarray, dose: np.ndarray
-) -> dict[str, np.ndarray]:
-    arrays = {
-        f"{route}_observation": observation,
-        f"{route}_subject": doses.subject[dose],
-        f"{route}_elapsed": data.observations.time[observation] - doses.time[dose],
-        f"{route}_amount": doses.amount[dose],
-    }
-    if route.endswith("infusion"):
-        arrays[f"{route}_duration"] = doses.amount[dose] / doses.rate[dose]
-    return arrays
-
-
-def _response(route: str, k: Tensor, ka: Tensor | None, inputs: Mapping[str, Tensor]) -> Tensor:
-    """Amount in the central compartment that each dose leaves at its observation."""
-    subject = inputs[f"{route}_subject"]
-    elapsed = inputs[f"{route}_elapsed"]
-    amount = inputs[f"{route}_amount"]
-    if route == "central_bolus":
-        return amount * pt.exp(-k[subject] * elapsed)
-    if route == "central_infusion":
-        duration = inputs[f"{route}_duration"]
-        given = pt.minimum(elapsed, duration)
-        reached = given * phi(k[subject] * given) / duration
-        return amount * reached * pt.exp(-k[subject] * (elapsed - given))
-    slow, gap = _slow_and_gap(k, ka)
-    if route == "depot_bolus":
-        return amount * ka[subject] * bateman(slow[subject], gap[subject], elapsed)
-    return amount * _depot_infusion(
-        (k[subject], ka[subject], slow[subject], gap[subject]),
-        elapsed,
-        inputs[f"{route}_duration"],
-    )
-
-
-def _depot_infusion(
-    rates: tuple[Tensor, Tensor, Tensor, Tensor], elapsed: Tensor, duration: Tensor
-) -> Tensor:
-    """Central amount per unit infused into the depot over ``duration``.
-
-    While the infusion runs the depot holds psi(ka) = T phi(ka T) per unit rate; the central
-    compartment receives 1 - d depot/dt, hence holds psi(k) - B(T).
-    """
-    k, ka, slow, gap = rates
-    given = pt.minimum(elapsed, duration)
-    after = elapsed - given
-    depot = given * phi(ka * given)
-    central = given * phi(k * given) - bateman(slow, gap, given)
-    return (central * pt.exp(-k * after) + depot * ka * bateman(slow, gap, after)) / duration
-
-
-def _slow_and_gap(k: Tensor, ka: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the smaller rate and the distance to the larger: B is symmetric in k and ka."""
-    absorbs_faster = pt.ge(ka, k)
-    return pt.switch(absorbs_faster, k, ka), pt.switch(absorbs_faster, ka - k, k - ka)
-
-
-def bateman(slow: Tensor, gap: Tensor, t: Tensor) -> Tensor:
-    r""":math:`B(t) = t e^{-at} \varphi(dt)` with a the smaller rate, d >= 0 the distance."""
-    return t * pt.exp(-slow * t) * phi(gap * t)
-
-
-def phi(x: Tensor) -> Tensor:
-    r""":math:`\varphi(x) = (1 - e^{-x})/x`, 1 at 0; by its series where x < 0.01."""
-    small = pt.lt(x, 0.01)
-    series = 1 - x / 2 * (1 - x / 3 * (1 - x / 4 * (1 - x / 5 * (1 - x / 6))))
-    far = pt.switch(small, 1.0, x)
-    return pt.switch(small, series, -pt.expm1(-far) / far)
