@@ -33,7 +33,7 @@ def log_likelihood(population: Population, posterior: xr.Dataset) -> xr.Dataset:
         One variable for each output, dims (chain, draw, observation).
     """
     found = {}
-    for output, density, like in _densities(population, posterior):
+    for output, density, like in output_densities(population, posterior):
         observed = observed_values(population.data, output)
         values = pm.logp(density, observed).eval(mode=_MODE)
         found[output] = like.copy(data=values)
@@ -45,7 +45,7 @@ def draw_observations(
 ) -> xr.Dataset:
     """Draw new observations of the same subjects at every draw; see :func:`log_likelihood`."""
     found = {}
-    for output, density, like in _densities(population, posterior):
+    for output, density, like in output_densities(population, posterior):
         values = pm.draw(density, random_seed=rng, mode=_MODE)
         found[output] = like.copy(data=values)
     return xr.Dataset(found)
@@ -56,7 +56,7 @@ def observed_values(data: Dataset, output: str) -> Floats:
     return data.observations.value[data.observations.output == data.outputs.index(output)]
 
 
-def _densities(
+def output_densities(
     population: Population, posterior: xr.Dataset
 ) -> Iterator[tuple[str, Tensor, xr.DataArray]]:
     """Yield each output, its distribution over draws, and an array of the right shape."""

@@ -99,7 +99,7 @@ class Convergence:
                 "density could not be evaluated (a failed solve); those proposals were rejected."
             )
         wanted = ESS_PER_CHAIN * self.chains
-        if not min(self.ess_bulk_min, self.ess_tail_min) >= wanted:
+        if not (self.ess_bulk_min >= wanted and self.ess_tail_min >= wanted):
             yield (
                 f"The effective sample size of {self.ess_worst} is {self.ess_bulk_min:.0f} (bulk) "
                 f"or {self.ess_tail_min:.0f} (tail) at the least, below {wanted}. Run longer."
@@ -141,14 +141,10 @@ def assess(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Convergence:
         divergences=int((sample_stats["diverging"].values & ~failed).sum()),
         failures=int(failed.sum()),
         depth_hits=int(sample_stats["maxdepth_reached"].values.sum()),
-        bfmi_min=float(np.min(_bfmi(sample_stats["energy"].values))),
+        bfmi_min=float(
+            az.bfmi(xr.DataTree.from_dict({"sample_stats": sample_stats}))["energy"].min()
+        ),
     )
-
-
-def _bfmi(energy: np.ndarray) -> np.ndarray:
-    """Energy's mean squared change over its variance, chain by chain [Betancourt2016]_."""
-    change = np.diff(energy, axis=1) ** 2
-    return change.mean(axis=1) / energy.var(axis=1)
 
 
 def _flat(table: xr.Dataset) -> dict[str, float]:

@@ -18,7 +18,7 @@ type Row = tuple[str, xr.DataArray, str]
 
 def tabulate(model: Model, posterior: xr.Dataset, interval: float) -> pd.DataFrame:
     """Tabulate the population parameters; see :meth:`bayesnlme.results.fit.Fit.summary`."""
-    rows = list(_rows(model, posterior))
+    rows = list(population_rows(model, posterior))
     draws = xr.Dataset({name: each.drop_vars(_extra(each)) for name, each, _ in rows})
     tail = (1 - interval) / 2
     over = ("chain", "draw")
@@ -51,7 +51,8 @@ def cv_percent[Draws: (xr.DataArray, xr.Dataset)](omega: Draws) -> Draws:
     return 100.0 * xr.apply_ufunc(np.sqrt, np.exp(omega**2) - 1.0)
 
 
-def _rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+def population_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+    """Yield the population parameters that were estimated, in the order of the equations."""
     yield from _typical_rows(model, posterior)
     yield from _coefficient_rows(model, posterior)
     for name in model.effects:

@@ -1,0 +1,17 @@
+"""Checks of a fit, each a table; `bayesnlme.plots` draws them."""
+
+from bayesnlme.diagnostics.chains import population_draws, rank_counts
+from bayesnlme.diagnostics.comparison import ConvergenceWarning, loo
+from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
+from bayesnlme.diagnostics.predictive import posterior_predictive, predictive_check
+
+__all__ = [
+    "ConvergenceWarning",
+    "individual_predictions",
+    "loo",
+    "observed_vs_predicted",
+    "population_draws",
+    "posterior_predictive",
+    "predictive_check",
+    "rank_counts",
+]

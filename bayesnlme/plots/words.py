@@ -1,0 +1,79 @@
+"""Each figure in words: what a reader who cannot see it should know."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+
+def individual_fits(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of the individual fits."""
+    values = table["value"].values[table["observation_output"].values == output]
+    return (
+        f"Small multiples of {output} against time, one panel for each of "
+        f"{len(table.attrs['subjects'])} subjects: {values.size} observations as points "
+        f"({_range(values, table.attrs['units'][output])}), the median individual prediction as a "
+        f"line, with the {percent(table.attrs['interval'])} intervals of the prediction and of a "
+        "new observation as bands."
+    )
+
+
+def observed_vs_predicted(table: pd.DataFrame, output: str) -> str:
+    """Describe the figure of observations against predictions."""
+    rows = table[table["output"] == output]
+    individual, typical = (
+        np.corrcoef(rows["value"], rows[column])[0, 1] if len(rows) > 2 else np.nan
+        for column in ("individual", "typical")
+    )
+    return (
+        f"Two scatter plots of {len(rows)} observations of {output}: against the individual "
+        f"prediction (correlation {individual:.2f}) and against the typical prediction "
+        f"(correlation {typical:.2f}), each with the line of equality."
+    )
+
+
+def predictive_check(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of the predictive check, with how many quantiles lie in their bands."""
+    inside, total = quantiles_inside(table, output)
+    return (
+        f"Observed 5, 50 and 95 % quantiles of {output} through time over bands of the same "
+        f"quantiles in {table.attrs['replicates']} simulated studies; {inside} of {total} observed "
+        f"quantiles lie in their {percent(table.attrs['interval'])} band."
+    )
+
+
+def quantiles_inside(table: xr.Dataset, output: str) -> tuple[int, int]:
+    """Count the observed quantiles within their simulated interval, and all of them."""
+    bins = table.isel(bin=np.flatnonzero(table["output"] == output))
+    simulated = bins["simulated"]
+    lower, upper = simulated.sel(band="lower"), simulated.sel(band="upper")
+    inside = (bins["observed"] >= lower) & (bins["observed"] <= upper)
+    return int(inside.sum()), inside.size
+
+
+def rank(table: xr.Dataset) -> str:
+    """Describe the figure of the ranks, with how many counts lie in their band."""
+    inside = (table["count"] >= table["lower"]) & (table["count"] <= table["upper"])
+    return (
+        f"Rank plots of {table.sizes['parameter']} population parameters, "
+        f"{table.sizes['chain']} chains each: {percent(float(inside.mean()))} of the counts lie in "
+        f"the {percent(table.attrs['interval'])} band of well-mixed chains."
+    )
+
+
+def trace(table: xr.Dataset) -> str:
+    """Describe the figure of the traces."""
+    return (
+        f"Traces of {len(table.data_vars)} population parameters: {table.sizes['chain']} chains of "
+        f"{table.sizes['draw']} draws after warm-up, laid over each other."
+    )
+
+
+def percent(share: float) -> str:
+    """Write a probability as a percentage: ``"90 %"``."""
+    return f"{100 * share:.3g} %"
+
+
+def _range(values: np.ndarray, unit: str) -> str:
+    if not values.size:
+        return "none"
+    return f"{values.min():.4g} to {values.max():.4g} {unit}".strip()

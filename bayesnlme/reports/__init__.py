@@ -1,0 +1,1 @@
+"""The posterior report, one HTML page."""

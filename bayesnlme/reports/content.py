@@ -1,0 +1,240 @@
+"""What the page says, as plain values; the template arranges them."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesnlme import names
+from bayesnlme.diagnostics.comparison import loo
+from bayesnlme.errors import FitError
+from bayesnlme.model.model import Model
+from bayesnlme.model.toml import write_model
+from bayesnlme.population.priors import Fixed
+from bayesnlme.reports.numbers import MINUS, listing, number, percent, several, whole
+from bayesnlme.results.convergence import BFMI_LIMIT, ESS_PER_CHAIN, RHAT_LIMIT, Convergence
+from bayesnlme.results.fit import Fit
+
+INTERVAL = 0.95
+
+type Rows = list[dict[str, Any]]
+
+
+def verdict(convergence: Convergence) -> str:
+    """Return the verdict without the word that the banner already says."""
+    words = convergence.verdict.removeprefix("NOT CONVERGED. ").removeprefix("Converged: ")
+    return words[:1].upper() + words[1:]
+
+
+def opening(fit: Fit, table: pd.DataFrame, convergence: Convergence) -> str:
+    """Say in a paragraph what was fitted and, if the fit is final, what came out."""
+    data, how = fit.data, fit.method
+    outputs = listing(list(data.outputs))
+    text = (
+        f"{fit.model.name} describes {several(data.n_observations, 'observation')} of {outputs} in "
+        f"{several(data.n_subjects, 'subject')}. Its posterior distribution was sampled by "
+        f"{how['name']} with {several(convergence.chains, 'chain')} of "
+        f"{several(convergence.draws, 'draw')} after warm-up."
+    )
+    if not fit.converged:
+        return f"{text} No estimate is quoted here, because the fit is not a final result."
+    sentences = [text, *_typical_sentence(fit, table), *_variability_sentence(fit, table)]
+    return " ".join(sentences)
+
+
+def _typical_sentence(fit: Fit, table: pd.DataFrame) -> Iterator[str]:
+    known = [name for name in fit.model.parameters if names.typical(name) in table.index]
+    parts = []
+    for name in known:
+        row: Mapping[Any, Any] = table.loc[names.typical(name)].to_dict()
+        unit = f" {row['unit']}" if row["unit"] else ""
+        span = f"{number(row['lower'])} to {number(row['upper'])}"
+        parts.append(f"{name} is {number(row['median'])}{unit} ({span})")
+    if parts:
+        yield f"The typical value of {listing(parts)}: medians with {percent(INTERVAL)} intervals."
+
+
+def _variability_sentence(fit: Fit, table: pd.DataFrame) -> Iterator[str]:
+    shares = {name: table["cv_percent"].get(f"{names.OMEGA}[{name}]") for name in fit.model.effects}
+    parts = [
+        f"{share:.0f} % in {name}"
+        for name, share in shares.items()
+        if share is not None and np.isfinite(share)
+    ]
+    if parts:
+        yield f"Subjects differ by {listing(parts)} (coefficient of variation)."
+
+
+def prior_table(model: Model) -> Rows:
+    """List every prior with its meaning and who chose it."""
+    return [
+        {
+            "text": row.text,
+            "meaning": row.meaning,
+            "unit": row.unit or "",
+            "origin": _origin(row.prior, default=row.default),
+        }
+        for row in model.priors
+    ]
+
+
+def _origin(prior: object, *, default: bool) -> str:
+    if isinstance(prior, Fixed):
+        return "known"
+    return "default" if default else "stated"
+
+
+def finding_table(fit: Fit) -> Rows:
+    """List what was noticed when the table was read."""
+    return [
+        {
+            "severity": str(each.severity),
+            "code": each.code,
+            "place": each.place,
+            "text": f"{each.message} {each.remedy}",
+        }
+        for each in fit.data.findings
+    ]
+
+
+def check_table(found: Convergence) -> Rows:
+    """List the numbers behind the verdict, each with its limit."""
+    wanted = ESS_PER_CHAIN * found.chains
+    checks = (
+        ("Largest R-hat", f"{found.rhat_max:.4f}", f"below {RHAT_LIMIT}",
+         found.rhat_max < RHAT_LIMIT, found.rhat_worst),
+        ("Smallest effective sample size, bulk", whole(found.ess_bulk_min), f"at least {wanted}",
+         found.ess_bulk_min >= wanted, found.ess_worst),
+        ("Smallest effective sample size, tail", whole(found.ess_tail_min), f"at least {wanted}",
+         found.ess_tail_min >= wanted, ""),
+        ("Divergent transitions", str(found.divergences), "none", found.divergences == 0, ""),
+        ("Transitions with a failed solve", str(found.failures), "none", found.failures == 0, ""),
+        ("Smallest E-BFMI", f"{found.bfmi_min:.2f}", f"at least {BFMI_LIMIT}",
+         found.bfmi_min >= BFMI_LIMIT, ""),
+        ("Transitions at the greatest tree depth", str(found.depth_hits), "few (costs time only)",
+         None, ""),
+    )  # fmt: skip
+    keys = ("what", "value", "limit", "passed", "where")
+    return [dict(zip(keys, each, strict=True)) for each in checks]
+
+
+def parameter_groups(fit: Fit, table: pd.DataFrame) -> list[tuple[str, Rows]]:
+    """Return the parameter table under headings, the numbers written out."""
+    kinds = {name: _kind(fit.model, str(name)) for name in table.index}
+    headings = dict.fromkeys(kinds.values())
+    return [
+        (heading, [_row(str(name), table.loc[name]) for name in kinds if kinds[name] == heading])
+        for heading in headings
+    ]
+
+
+def _kind(model: Model, name: str) -> str:
+    if name in {names.typical(each) for each in model.parameters}:
+        return "Typical values"
+    if name.startswith(f"{names.OMEGA}["):
+        return "Standard deviations of the random effects"
+    if name.startswith(f"{names.OMEGA_CORR}["):
+        return "Correlations of the random effects"
+    residual = {
+        names.magnitude(output, each)
+        for output, error in model.observations.items()
+        for each in error.priors()
+    }
+    return "Residual error" if name in residual else "Covariate effects"
+
+
+def _row(name: str, row: pd.Series) -> dict[str, str]:
+    written = {column: number(row[column]) for column in ("mean", "sd", "median")}
+    return written | {
+        "name": name,
+        "unit": row["unit"],
+        "interval": f"{number(row['lower'])} to {number(row['upper'])}",
+        "cv": "" if np.isnan(row["cv_percent"]) else f"{row['cv_percent']:.0f} %",
+        "rhat": f"{row['rhat']:.3f}",
+        "bulk": whole(row["ess_bulk"]),
+        "tail": whole(row["ess_tail"]),
+    }
+
+
+def known_values(model: Model) -> list[str]:
+    """List the parameters that are known and so not in the table."""
+    return [row.text for row in model.priors if isinstance(row.prior, Fixed)]
+
+
+def loo_summary(fit: Fit) -> dict[str, Any]:
+    """Return LOO's numbers with the counts of its diagnostic, or why there are none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the page says it in words
+            found = loo(fit)
+    except FitError as problem:
+        return {"missing": str(problem)}
+    k = found.pareto_k.values
+    edges = [("good", -np.inf, found.good_k), ("bad", found.good_k, 1.0), ("very bad", 1.0, np.inf)]
+    bands = [
+        {
+            "range": f"above {low:.2g}" if low > -np.inf else f"up to {high:.2g}",
+            "meaning": meaning,
+            "count": int(((k > low) & (k <= high)).sum()),
+        }
+        for meaning, low, high in edges
+    ]
+    return {
+        "elpd": f"{found.elpd:.1f}".replace("-", MINUS),
+        "se": f"{found.se:.1f}",
+        "p": f"{found.p:.1f}",
+        "count": k.size,
+        "bands": bands,
+        "unreliable": int((k > found.good_k).sum()),
+    }
+
+
+def provenance(fit: Fit) -> list[tuple[str, str]]:
+    """List what the result was made of."""
+    record = fit.provenance
+    options = {key: value for key, value in fit.method.items() if key != "name"}
+    rows = [
+        ("Status", str(fit.status)),
+        ("Method", f"{fit.method['name']}, {_pairs(options)}"),
+        ("Seed", str(fit.seed)),
+        ("Table", f"{record.get('source', fit.data.source)}"),
+        ("Table, SHA-256", fit.data.hash),
+        ("Model, SHA-256", fit.model.hash),
+        ("Fitted", record.get("created", "")),
+        ("Time", _seconds(record.get("seconds", {}))),
+        ("Python", record.get("python", "")),
+        ("Platform", record.get("platform", "")),
+        ("Versions", _pairs(record.get("versions", {}), " ")),
+        ("Compiler flags", _pairs(record.get("flags", {}))),
+    ]
+    return [(what, value) for what, value in rows if value]
+
+
+def _pairs(values: Mapping[str, Any], between: str = " = ") -> str:
+    return ", ".join(f"{key}{between}{value}" for key, value in values.items())
+
+
+def _seconds(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{key} {value:.1f} s" for key, value in values.items())
+
+
+def recipe(fit: Fit) -> dict[str, str]:
+    """Return the model as TOML and the Python that repeats the fit."""
+    stem = re.sub(r"\W+", "_", fit.model.name).strip("_") or "model"
+    options = ", ".join(f"{k}={v!r}" for k, v in fit.method.items() if k != "name")
+    source = str(fit.provenance.get("source", fit.data.source))
+    code = [
+        "import bayesnlme as bn",
+        "",
+        f'model = bn.read_model("{stem}.toml")  # the text below',
+        f"data = bn.read_data({source!r}, units={dict(fit.data.units)!r})",
+        f"fit = bn.fit(model, data, method=bn.{fit.method['name']}({options}), seed={fit.seed})",
+        "",
+        "# the same model and the same table, to the last bit:",
+        f"assert fit.model.hash == {fit.model.hash!r}",
+        f"assert fit.data.hash == {fit.data.hash!r}",
+    ]
+    return {"file": f"{stem}.toml", "model": write_model(fit.model), "code": "\n".join(code)}

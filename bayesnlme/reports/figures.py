@@ -1,0 +1,141 @@
+"""Figures inside the page: SVG as data, with the words for those who cannot see them."""
+
+import base64
+import io
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from bayesnlme.diagnostics.chains import population_draws, rank_counts
+from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
+from bayesnlme.diagnostics.predictive import predictive_check
+from bayesnlme.plots import individual, predictive, style, words
+from bayesnlme.plots.chains import rank, trace
+from bayesnlme.reports.numbers import percent
+from bayesnlme.results.fit import Fit
+
+MOST_SUBJECTS = 24
+POINTS = 100
+DPI = 130
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A figure of the page.
+
+    Attributes
+    ----------
+    source : str
+        The image as a data URI.
+    alt : str
+        What it shows, in words.
+    caption : str
+        How to read it.
+    """
+
+    source: str
+    alt: str
+    caption: str
+
+
+def picture(drawing: Figure, alt: str, caption: str) -> Picture:
+    """Write a figure as SVG into a data URI."""
+    buffer = io.BytesIO()
+    with style.look():
+        drawing.draw_without_rendering()  # lays out with the raster renderer, which is faster
+        drawing.set_layout_engine("none")
+        drawing.savefig(buffer, format="svg", dpi=DPI, metadata={"Date": None, "Creator": None})
+    content = base64.b64encode(buffer.getvalue()).decode()
+    return Picture(source=f"data:image/svg+xml;base64,{content}", alt=alt, caption=caption)
+
+
+def chain_pictures(fit: Fit) -> list[Picture]:
+    """Draw ranks and traces of the population parameters."""
+    ranks, draws = rank_counts(fit), population_draws(fit)
+    rank_caption = (
+        "Ranks: how many draws of each chain (one colour each) fall in each twentieth of all "
+        "draws. Chains that agree stay near the middle line; the grey band holds "
+        f"{percent(ranks.attrs['interval'])} of the counts of well-mixed chains with this "
+        "effective sample size."
+    )
+    trace_caption = "Traces: the draws of each chain after warm-up. They should look alike."
+    return [
+        picture(rank(ranks), words.rank(ranks), rank_caption),
+        picture(trace(draws), words.trace(draws), trace_caption),
+    ]
+
+
+def individual_pictures(fit: Fit) -> list[Picture]:
+    """Draw the individual fits of at most some subjects, a figure for each output."""
+    names = spread(fit.data.subjects, MOST_SUBJECTS)
+    table = individual_predictions(fit, subjects=names, points=POINTS)
+    chosen = "All subjects" if len(names) == fit.data.n_subjects else (
+        f"{len(names)} of the {fit.data.n_subjects} subjects, evenly spread over the table"
+    )  # fmt: skip
+    caption = (
+        f"{chosen}, on the same axes. Line: posterior median of the individual prediction; dark "
+        f"band: its {percent(table.attrs['interval'])} interval; light band: the "
+        f"{percent(table.attrs['interval'])} interval of a new observation of the same subject "
+        "(equal-tailed, pointwise)."
+    )
+    return [
+        picture(
+            individual.individual_fits(table, output=output),
+            words.individual_fits(table, output),
+            caption,
+        )
+        for output in fit.data.outputs
+    ]
+
+
+def agreement_pictures(fit: Fit) -> list[Picture]:
+    """Draw observations against predictions, a figure for each output."""
+    table = observed_vs_predicted(fit)
+    caption = (
+        "Left: against the individual prediction, its posterior median with the "
+        f"{percent(table.attrs['interval'])} equal-tailed interval. Right: against the typical "
+        "prediction, with the subject's doses and covariates and every random effect at zero. "
+        "The line is equality."
+    )
+    return [
+        picture(
+            individual.observed_vs_predicted(table, output=output),
+            words.observed_vs_predicted(table, output),
+            caption,
+        )
+        for output in fit.data.outputs
+    ]
+
+
+def predictive_pictures(fit: Fit) -> list[Picture]:
+    """Draw the predictive check, a figure for each output."""
+    table = predictive_check(fit, seed=fit.seed)
+    failed = table.attrs["failed"]
+    lost = f" A further {failed} could not be solved and were left out." * bool(failed)
+    found = []
+    for output in fit.data.outputs:
+        inside, total = words.quantiles_inside(table, output)
+        caption = (
+            "Lines: 5, 50 and 95 % quantiles of the observations in bins of time (ticks at the "
+            f"top). Bands: {percent(table.attrs['interval'])} equal-tailed intervals of the same "
+            f"quantiles in {table.attrs['replicates']} simulated studies, each with new subjects "
+            "from the population and another posterior draw, with the doses, times and covariates "
+            f"of the table. {inside} of {total} observed quantiles lie in their band.{lost}"
+        )
+        drawing = predictive.predictive_check(table, output=output)
+        found.append(picture(drawing, words.predictive_check(table, output), caption))
+    return found
+
+
+def spread(names: tuple[str, ...], most: int) -> list[str]:
+    """Return at most so many of the names, evenly spread.
+
+    Examples
+    --------
+    >>> spread(("a", "b", "c", "d", "e"), 3)
+    ['a', 'c', 'e']
+    """
+    if len(names) <= most:
+        return list(names)
+    step = (len(names) - 1) / (most - 1)
+    return [names[round(number * step)] for number in range(most)]

@@ -1,0 +1,88 @@
+"""The posterior report: one HTML page that needs nothing but itself."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bayesnlme._files import write_whole
+from bayesnlme.data.summary import as_html
+from bayesnlme.reports import content, figures
+from bayesnlme.reports.equations import shown_sections
+from bayesnlme.reports.numbers import percent
+from bayesnlme.results.fit import Fit
+from bayesnlme.results.status import Status
+
+_BANNERS = {
+    Status.CONVERGED: ("sound", "Converged"),
+    Status.NOT_CONVERGED: ("unsound", "Not converged"),
+    Status.INTERRUPTED: ("unsound", "Interrupted"),
+}
+
+
+def report(fit: Fit, path: str | Path, *, title: str | None = None) -> Path:
+    """Write the posterior report of a fit.
+
+    Parameters
+    ----------
+    fit : Fit
+        What to report.
+    path : str or Path
+        The HTML file, replaced if it exists. It is complete or not there at all.
+    title : str, optional
+        Heading of the page; the model's name by default.
+
+    Returns
+    -------
+    Path
+        The file: one page without scripts that loads nothing from anywhere.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be written.
+    """
+    page = render(fit, title or f"{fit.model.name}: posterior report")
+    return write_whole(path, lambda part: part.write_text(page, encoding="utf-8"))
+
+
+def render(fit: Fit, title: str) -> str:
+    """Return the page as text; see :func:`report`."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("bayesnlme.reports", "template"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(title=title, **_content(fit))
+
+
+def _content(fit: Fit) -> dict[str, Any]:
+    table = fit.summary(interval=content.INTERVAL)
+    convergence = fit.convergence
+    tone, word = _BANNERS[fit.status]
+    return {
+        "tone": tone,
+        "word": word,
+        "final": fit.converged,
+        "verdict": content.verdict(convergence),
+        "opening": content.opening(fit, table, convergence),
+        "equations": shown_sections(fit.model),
+        "model_text": repr(fit.model),
+        "priors": content.prior_table(fit.model),
+        "data": Markup(as_html(fit.data)),  # noqa: S704  escapes what it is given
+        "findings": content.finding_table(fit),
+        "checks": content.check_table(convergence),
+        "chains": figures.chain_pictures(fit),
+        "groups": content.parameter_groups(fit, table),
+        "interval": percent(content.INTERVAL),
+        "known": content.known_values(fit.model),
+        "individual": figures.individual_pictures(fit),
+        "agreement": figures.agreement_pictures(fit),
+        "predictive": figures.predictive_pictures(fit),
+        "loo": content.loo_summary(fit),
+        "provenance": content.provenance(fit),
+        "recipe": content.recipe(fit),
+    }

@@ -1,0 +1,146 @@
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from bayesnlme.errors import StoreError
+from bayesnlme.model.toml import parse_model
+from bayesnlme.reports import content, figures, page
+from bayesnlme.results.status import Status
+
+EVIL = "<script>alert(1)</script>"
+
+
+class Reader(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags, self.words, self.missing_alt = [], [], 0
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append((tag, attrs))
+        self.missing_alt += tag == "img" and not attrs.get("alt")
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def written(fit, tmp_path_factory):
+    return page.report(fit, tmp_path_factory.mktemp("report") / "page.html")
+
+
+@pytest.fixture(scope="module")
+def text(written):
+    return written.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def bad(handmade):
+    return handmade.fit(shift=1.0, subjects=(EVIL, "2", "3"), status=Status.NOT_CONVERGED)
+
+
+@pytest.fixture(scope="module")
+def bad_text(bad):
+    return page.render(bad, f"about {EVIL}")
+
+
+def read(text):
+    reader = Reader()
+    reader.feed(text)
+    return reader
+
+
+def test_has_every_section_and_figure(text):
+    reader = read(text)
+    sections = [attrs["id"] for tag, attrs in reader.tags if tag == "section"]
+    assert sections == [
+        "model", "priors", "data", "convergence", "parameters",
+        "individual", "predictive", "loo", "provenance",
+    ]  # fmt: skip
+    assert sum(tag == "img" for tag, _ in reader.tags) == 5
+    assert reader.missing_alt == 0
+
+
+def test_loads_nothing_and_runs_nothing(text):
+    for tag, attrs in read(text).tags:
+        assert tag not in ("script", "link", "iframe", "object")
+        for name in ("src", "href", "action", "data"):
+            value = attrs.get(name) or "#"
+            assert value.startswith(("data:image/svg+xml;base64,", "#"))
+    assert "http://" not in text
+    assert "https://" not in text
+    assert "url(" not in text
+
+
+def test_is_small(text):
+    assert len(text) < 1_500_000
+
+
+def test_says_how_it_ended(text):
+    reader = read(text)
+    assert ("body", {"class": "sound"}) in reader.tags
+    assert "The typical value of CL is" in text
+    assert "Not converged" not in text
+
+
+def test_a_fit_that_did_not_converge_cannot_look_final(bad_text):
+    reader = read(bad_text)
+    assert ("body", {"class": "unsound"}) in reader.tags
+    assert "<title>[Not converged]" in bad_text
+    assert "the chains disagree" in bad_text
+    assert "✗ failed" in bad_text
+    assert "The typical value of" not in bad_text
+    assert bad_text.count('class="tag"') >= 8
+
+
+def test_text_from_the_data_is_only_text(bad_text):
+    assert EVIL not in bad_text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in bad_text
+
+
+def test_equations_are_mathml(text):
+    maths = [attrs for tag, attrs in read(text).tags if tag == "math"]
+    assert len(maths) == 2 * 6
+    assert '<mi mathvariant="normal">CL</mi>' in text
+
+
+def test_lists_priors_with_who_chose_them(text, fit):
+    for row in fit.model.priors:
+        assert row.text.replace("'", "&#39;") in text
+    assert 'class="origin default"' in text
+    assert "CL_WT = 0.75 (fixed)" in text
+
+
+def test_gives_what_repeats_the_fit(text, fit):
+    words = "".join(read(text).words)
+    assert f"assert fit.data.hash == '{fit.data.hash}'" in words
+    assert "seed=3)" in words
+    model = words[words.index('name = "handmade"') :]
+    assert parse_model(model.strip()) == fit.model
+
+
+def test_without_likelihood_says_so(fit):
+    tree = fit.tree.copy()
+    del tree["log_likelihood"]
+    assert "LOO needs the log-likelihood" in content.loo_summary(replace(fit, tree=tree))["missing"]
+
+
+def test_is_replaced_whole_or_not_at_all(fit, tmp_path, monkeypatch):
+    target = tmp_path / "page.html"
+    target.write_text("before")
+    monkeypatch.setattr(page, "render", lambda fit, title: f"page of {title}")
+    assert page.report(fit, target, title="mine") == target
+    assert target.read_text() == "page of mine"
+    with pytest.raises(StoreError, match="cannot be written: No such file"):
+        page.report(fit, tmp_path / "nowhere" / "page.html")
+    monkeypatch.setattr(page, "render", lambda fit, title: "\udc80")
+    with pytest.raises(UnicodeEncodeError):
+        page.report(fit, target)
+    assert target.read_text() == "page of mine"
+    assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
+
+
+def test_figures_are_the_same_every_time(fit, text):
+    for each in figures.predictive_pictures(fit):
+        assert each.source in text
