@@ -1,0 +1,73 @@
+"""Nonlinear mixed-effects modelling: one model, every Bayesian and classical answer.
+
+The names below are the whole front door. Each is loaded when it is first used, so reading and
+checking tables does not wait for the samplers.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "BayesNLMEError": "bayesnlme.errors",
+    "DataError": "bayesnlme.errors",
+    "Dataset": "bayesnlme.data",
+    "Finding": "bayesnlme.errors",
+    "Fit": "bayesnlme.results.fit",
+    "FitError": "bayesnlme.errors",
+    "LogNormal": "bayesnlme.population.parameters",
+    "LogitNormal": "bayesnlme.population.parameters",
+    "Model": "bayesnlme.model.model",
+    "ModelError": "bayesnlme.errors",
+    "NUTS": "bayesnlme.inference.nuts",
+    "Normal": "bayesnlme.population.parameters",
+    "Population": "bayesnlme.graph.build",
+    "Prior": "bayesnlme.population.priors",
+    "Solver": "bayesnlme.odes.solver",
+    "Status": "bayesnlme.results.status",
+    "StoreError": "bayesnlme.errors",
+    "additive": "bayesnlme.observation.continuous",
+    "build": "bayesnlme.graph.build",
+    "check": "bayesnlme.graph.check",
+    "combined": "bayesnlme.observation.continuous",
+    "fit": "bayesnlme.inference.fit",
+    "fixed": "bayesnlme.population.priors",
+    "load": "bayesnlme.results.fit",
+    "log_normal": "bayesnlme.observation.continuous",
+    "loo": "bayesnlme.diagnostics.comparison",
+    "ode": "bayesnlme.structural.custom",
+    "posterior_predictive": "bayesnlme.diagnostics.predictive",
+    "proportional": "bayesnlme.observation.continuous",
+    "read_data": "bayesnlme.data",
+    "read_model": "bayesnlme.model.toml",
+    "report": "bayesnlme.reports.page",
+    "typical": "bayesnlme.population.priors",
+}
+_MODULES = {
+    "covariates": "bayesnlme.population.covariates",
+    "diagnostics": "bayesnlme.diagnostics",
+    "datasets": "bayesnlme.data.datasets",
+    "math": "bayesnlme.math",
+    "pk": "bayesnlme.structural.pk",
+    "plots": "bayesnlme.plots",
+}
+
+__version__ = "0.1.0"
+
+__all__ = [*sorted([*_HOMES, *_MODULES])]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        found = import_module(_MODULES[name])
+    elif name in _HOMES:
+        found = getattr(import_module(_HOMES[name]), name)
+    else:
+        from bayesnlme.errors import did_you_mean  # noqa: PLC0415  only when something is wrong
+
+        raise AttributeError(f"bayesnlme has no {name!r}. {did_you_mean(name, __all__)}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,97 @@
+"""Models, data and fits that many tests share: each compilation costs seconds."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesnlme as bn
+
+
+def theophylline_model(structure=None):
+    return bn.Model(
+        name="theophylline",
+        parameters={
+            "ka": bn.LogNormal(1.5, iiv=0.6, unit="1/h"),
+            "CL": bn.LogNormal(
+                2.8,
+                iiv=0.3,
+                unit="L/h",
+                covariates=[bn.covariates.power("WT", reference=70, exponent=0.75)],
+            ),
+            "V": bn.LogNormal(32.0, iiv=0.2, unit="L"),
+        },
+        correlated=[("CL", "V")],
+        structure=structure or bn.pk.one_compartment(absorption="first_order"),
+        observations={"conc": bn.combined(additive=0.3, proportional=0.1)},
+    )
+
+
+def theophylline_equations(**options):
+    return bn.ode(
+        lambda t, y, p: {
+            "depot": -p.ka * y.depot,
+            "central": p.ka * y.depot - p.CL / p.V * y.central,
+        },
+        states=("depot", "central"),
+        outputs={"conc": lambda t, y, p: y.central / p.V},
+        solver=bn.Solver(**options),
+    )
+
+
+@pytest.fixture(scope="session")
+def data():
+    return bn.datasets.theophylline()
+
+
+@pytest.fixture(scope="session")
+def model():
+    return theophylline_model()
+
+
+@pytest.fixture(scope="session")
+def population(model, data):
+    return bn.build(model, data)
+
+
+@pytest.fixture(scope="session")
+def ode_model():
+    return theophylline_model(theophylline_equations())
+
+
+@pytest.fixture(scope="session")
+def ode_population(ode_model, data):
+    return bn.build(ode_model, data)
+
+
+@pytest.fixture(scope="session")
+def method():
+    return bn.NUTS(draws=300, tune=400, chains=4)
+
+
+@pytest.fixture(scope="session")
+def fit(model, data, method):
+    return bn.fit(model, data, method=method, seed=20, progress=False)
+
+
+@pytest.fixture(scope="session")
+def ode_fit(ode_model, data, method):
+    return bn.fit(ode_model, data, method=method, seed=21, progress=False)
+
+
+@pytest.fixture(scope="session")
+def prior_points(population):
+    """Thirty points of the prior on the unconstrained scale, by the names of the values."""
+    return draw_points(population.pymc, 30, seed=5)
+
+
+def draw_points(graph, count, *, seed):
+    rng = np.random.default_rng(seed)
+    start = graph.initial_point()
+    return [
+        {name: value + rng.normal(0, 0.5, size=value.shape) for name, value in start.items()}
+        for _ in range(count)
+    ]
+
+
+def frame(rows, columns="ID TIME EVID AMT CMT DV"):
+    return pd.DataFrame(rows, columns=columns.split())

@@ -1,0 +1,205 @@
+"""The sampler against posteriors that are known, and against itself."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+import bayesnlme as bn
+from bayesnlme.inference import nuts
+from bayesnlme.odes.op import PopulationSolve
+
+OMEGA = np.array([2.0, 0.5])
+SIGMA = 0.7
+
+
+def line_model():
+    """y = a_i + b_i t with known variances: the posterior is Gaussian."""
+    return bn.Model(
+        name="line",
+        parameters={
+            "a": bn.Normal(bn.Prior("Normal", mu=4.0, sigma=3.0), iiv=bn.fixed(OMEGA[0])),
+            "b": bn.Normal(bn.Prior("Normal", mu=0.0, sigma=2.0), iiv=bn.fixed(OMEGA[1])),
+        },
+        structure=bn.ode(
+            lambda t, y, p: {"level": p.b},
+            states=("level",),
+            initial={"level": lambda p: p.a},
+            outputs={"level": lambda t, y, p: y.level},
+        ),
+        observations={"level": bn.additive(bn.fixed(SIGMA))},
+    )
+
+
+@pytest.fixture(scope="module")
+def line_data():
+    rng = np.random.default_rng(8)
+    rows = []
+    for subject in range(1, 9):
+        a, b = 5.0 + OMEGA[0] * rng.normal(), 1.0 + OMEGA[1] * rng.normal()
+        rows += [(subject, t, a + b * t + SIGMA * rng.normal()) for t in (0.0, 1.0, 2.0, 4.0)]
+    return bn.read_data(_frame(rows))
+
+
+def _frame(rows):
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=["ID", "TIME", "DV"])
+
+
+@pytest.fixture(scope="module")
+def line_fit(line_data):
+    method = bn.NUTS(draws=1000, tune=500, chains=4)
+    return bn.fit(line_model(), line_data, method=method, seed=3, progress=False)
+
+
+def exact_posterior(data):
+    """Mean and covariance of (a_pop, b_pop, eta) by conjugacy."""
+    seen, n = data.observations, data.n_subjects
+    X = np.stack([np.ones_like(seen.time), seen.time], axis=1)
+    Z = np.zeros((len(seen.time), 2 * n))
+    for row, subject in enumerate(seen.subject):
+        Z[row, 2 * subject : 2 * subject + 2] = X[row]
+    design = np.hstack([X, Z])
+    precision = np.diag([1 / 9, 1 / 4, *np.tile(1 / OMEGA**2, n)]) + design.T @ design / SIGMA**2
+    cov = np.linalg.inv(precision)
+    mean = cov @ (np.r_[4.0 / 9, 0.0, np.zeros(2 * n)] + design.T @ seen.value / SIGMA**2)
+    return mean, cov
+
+
+def test_linear_gaussian_posterior_is_exact(line_fit, line_data):
+    mean, cov = exact_posterior(line_data)
+    posterior = line_fit.posterior
+    draws = np.concatenate(
+        [
+            posterior["a_pop"].values.reshape(-1, 1),
+            posterior["b_pop"].values.reshape(-1, 1),
+            posterior["eta"].values.reshape(-1, 16),
+        ],
+        axis=1,
+    )
+    import arviz as az
+
+    ess = min(
+        float(az.ess(posterior[name]).to_array().min())
+        for name in ("a_pop", "b_pop", "eta")
+        for posterior in [posterior[[name]]]
+    )
+    error = np.abs(draws.mean(axis=0) - mean) / np.sqrt(np.diag(cov) / ess)
+    assert error.max() < 4
+    assert np.abs(draws.std(axis=0) / np.sqrt(np.diag(cov)) - 1).max() < 5 / np.sqrt(ess)
+
+
+def test_fit_of_theophylline_converges(fit):
+    assert fit.status is bn.Status.CONVERGED or fit.convergence.divergences == 0
+    summary = fit.summary()
+    assert 1.0 < summary.loc["ka_pop", "mean"] < 2.2
+    assert 2.3 < summary.loc["CL_pop", "mean"] < 3.3
+    assert 29 < summary.loc["V_pop", "mean"] < 35
+
+
+def test_closed_form_and_equations_give_the_same_posterior(fit, ode_fit):
+    first, second = fit.summary(), ode_fit.summary()
+    error = (first["mean"] - second["mean"]).abs() / np.hypot(
+        first["mcse_mean"], second["mcse_mean"]
+    )
+    assert error.max() < 4.5
+    assert ((first["sd"] / second["sd"]) - 1).abs().max() < 0.3
+
+
+def test_no_python_runs_inside_the_sampler(ode_population, monkeypatch):
+    """With the numba linker `perform` is never called, and nothing falls back to object mode."""
+    compiled = nuts.compile_model(ode_population)
+
+    def refuse(*_):
+        raise AssertionError("the solver's Python entry was called")
+
+    monkeypatch.setattr(PopulationSolve, "perform", refuse)
+    density = nuts.LogDensity(compiled)
+    value, gradient = density(compiled.initial_point_func(1))
+    assert np.isfinite(value)
+    assert np.isfinite(gradient).all()
+
+
+def test_starting_points_lie_apart_and_can_be_sampled_from(population):
+    compiled = nuts.compile_model(population)
+    density = nuts.LogDensity(compiled)
+    points = [compiled.initial_point_func(seed) for seed in range(4)]
+    again = compiled.initial_point_func(0)
+    np.testing.assert_array_equal(points[0], again)
+    assert all(np.isfinite(density(point)[0]) for point in points)
+    assert min(np.abs(points[0] - other).max() for other in points[1:]) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"draws": 0}, "draws=0"),
+        ({"tune": 2.5}, "tune=2.5"),
+        ({"chains": True}, "chains=True"),
+        ({"target_accept": 1.0}, "target_accept"),
+        ({"max_depth": -1}, "max_depth"),
+        ({"cores": 0}, "cores=0"),
+    ],
+)
+def test_impossible_options_are_refused(options, words):
+    with pytest.raises(bn.ModelError, match=words):
+        bn.NUTS(**options)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, True, None])
+def test_impossible_seeds_are_refused(model, data, seed):
+    with pytest.raises(bn.ModelError, match="seed"):
+        bn.fit(model, data, seed=seed)
+
+
+def test_a_start_without_density_names_the_observation(model, data):
+    strict = model.replace(observations={"conc": bn.proportional(0.1)})
+    with pytest.raises(bn.DataError, match="E_START_DENSITY") as caught:
+        bn.fit(strict, data, seed=1, progress=False)
+    first = caught.value.findings[0]
+    assert (first.subject, first.row) == ("1", 2)
+    assert "combined error" in first.remedy
+
+
+def stats_of(counts, draws=100):
+    """Sampler statistics in which chain c has counts[c] draws."""
+    energy = np.full((len(counts), draws), np.nan)
+    for chain, count in enumerate(counts):
+        energy[chain, :count] = 1.0
+    zeros = np.zeros_like(energy, dtype=bool)
+    return xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({"x": (("chain", "draw"), energy)}),
+            "sample_stats": xr.Dataset(
+                {
+                    "energy": (("chain", "draw"), energy),
+                    "diverging": (("chain", "draw"), zeros),
+                    "maxdepth_reached": (("chain", "draw"), zeros),
+                }
+            ),
+        }
+    )
+
+
+def test_an_interrupted_run_keeps_the_largest_full_block():
+    posterior, stats = nuts._finite(stats_of([100, 90, 3, 0]), bn.NUTS())
+    assert posterior.sizes == {"chain": 2, "draw": 90}
+    assert not np.isnan(posterior["x"]).any()
+    assert not stats["failed"].any()
+
+
+def test_an_interruption_during_warm_up_says_so():
+    with pytest.raises(bn.FitError, match="warm-up"):
+        nuts._finite(stats_of([0, 0]), bn.NUTS())
+
+
+def test_prior_only_subject_matches_its_prior(line_fit, line_data):
+    """The random effects of the fitted subjects keep the spread that Omega says, on average."""
+    eta = line_fit.posterior["eta"]
+    mean, cov = exact_posterior(line_data)
+    spread = np.sqrt((mean[2:].reshape(-1, 2) ** 2 + np.diag(cov)[2:].reshape(-1, 2)).mean(axis=0))
+    found = np.sqrt((eta**2).mean(("chain", "draw", "subject"))).values
+    np.testing.assert_allclose(found, spread, rtol=0.05)
+    assert stats.kstest(line_fit.posterior["a_pop"].values.ravel()[::40], "norm",
+                        args=(mean[0], np.sqrt(cov[0, 0]))).pvalue > 1e-4
