@@ -96,6 +96,10 @@ class FitError(BayesNLMEError):
     """A fit that could not start or could not go on."""
 
 
+class InterruptedFitError(FitError):
+    """A fit stopped by the user before there was anything to keep."""
+
+
 class StoreError(BayesNLMEError):
     """A stored file that is not what it claims to be."""
 

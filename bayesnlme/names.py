@@ -67,6 +67,11 @@ def observed(output: str) -> str:
     return f"{output}_observed"
 
 
+def schedule(name: str) -> str:
+    """Name the data container of one array of doses and observations: ``"schedule_amount"``."""
+    return f"schedule_{name}"
+
+
 def covariate(name: str) -> str:
     """Name the data container of a covariate."""
     return f"covariate_{name}"

@@ -13,7 +13,7 @@ MEASURES = ("TIME", "AMT", "DV")
 
 @functools.cache
 def _registry() -> pint.UnitRegistry:
-    return pint.UnitRegistry(cache_folder=None)
+    return pint.UnitRegistry(cache_folder=None, autoconvert_offset_to_baseunit=True)
 
 
 def canonical_units(units: Mapping[str, str], aliases: Mapping[str, str]) -> dict[str, str]:

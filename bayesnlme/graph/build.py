@@ -70,7 +70,8 @@ def build(model: Model, data: Dataset) -> Population:
             for name, each in model.parameters.items()
         }
         inputs = {
-            key: pm.Data(key, array) for key, array in model.structure.inputs(matched).items()
+            key: pm.Data(names.schedule(key), array)
+            for key, array in model.structure.inputs(matched).items()
         }
         prediction = pm.Deterministic(
             names.PREDICTION, model.structure.predict(individual, inputs), dims=names.OBSERVATION

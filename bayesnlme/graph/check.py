@@ -4,7 +4,6 @@ from bayesnlme.data import Dataset
 from bayesnlme.errors import DataError, Finding
 from bayesnlme.graph.build import build
 from bayesnlme.graph.start import start_findings
-from bayesnlme.graph.units import unit_findings
 from bayesnlme.model.matching import table_findings
 from bayesnlme.model.model import Model
 
@@ -26,7 +25,8 @@ def check(model: Model, data: Dataset) -> tuple[Finding, ...]:
         do not fit the model; and observations whose density is not finite at the starting values.
         Empty when there is nothing to say; a fit refuses to start on an error.
     """
-    found = [*data.findings, *table_findings(model, data), *unit_findings(model, data)]
+    found = [*table_findings(model, data)]
+    found = [*data.findings, *found]
     if any(each.severity == "error" for each in found):
         return tuple(found)
     try:

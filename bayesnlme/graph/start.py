@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bayesnlme import names
+from bayesnlme._types import Booleans, Floats
 from bayesnlme.errors import Finding
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.densities import observed_values
@@ -30,8 +31,19 @@ def start_findings(population: Population) -> Iterator[Finding]:
     for number, (output, density) in enumerate(zip(data.outputs, values, strict=True)):
         chosen = np.flatnonzero(data.observations.output == number)
         observed = observed_values(data, output)
-        for i in np.flatnonzero(~np.isfinite(density)):
+        for i in np.flatnonzero(_blamed(density, predicted[chosen])):
             yield _finding(population, int(chosen[i]), predicted[chosen[i]], observed[i])
+
+
+def _blamed(density: Floats, predicted: Floats) -> Booleans:
+    """Mark the observations that are at fault.
+
+    Where one standard deviation is zero PyMC gives no observation a density, so those with an
+    impossible prediction are named alone if there are any.
+    """
+    lost = ~np.isfinite(density)
+    impossible = lost & ~(predicted > 0)
+    return impossible if impossible.any() else lost
 
 
 def _finding(population: Population, i: int, predicted: float, observed: float) -> Finding:

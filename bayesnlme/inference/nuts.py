@@ -13,7 +13,7 @@ import xarray as xr
 from scipy import optimize
 
 from bayesnlme import names
-from bayesnlme.errors import DataError, Finding, FitError, ModelError
+from bayesnlme.errors import DataError, Finding, FitError, InterruptedFitError, ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.native import LogDensity
@@ -233,7 +233,7 @@ def _finite(tree: xr.DataTree, method: NUTS) -> tuple[xr.Dataset, xr.Dataset]:
     counts = np.isfinite(raw["energy"].values).sum(axis=1)
     chains, draws = _largest_block(counts)
     if draws == 0:
-        raise FitError(
+        raise InterruptedFitError(
             f"Interrupted during the {method.tune} warm-up draws: there is nothing to keep."
         )
     block = {"chain": chains, "draw": slice(draws)}

@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from bayesnlme.data import Dataset
-from bayesnlme.errors import DataError, Finding, Severity, did_you_mean
+from bayesnlme.errors import DataError, Finding, ModelError, Severity, did_you_mean
 from bayesnlme.model.model import Model
-from bayesnlme.population.covariates import Categorical, Effect
+from bayesnlme.model.units import unit_findings
+from bayesnlme.population.covariates import Categorical, Effect, level_label
+from bayesnlme.population.priors import Fixed
 
 
 def match(model: Model, data: Dataset) -> Dataset:
@@ -26,13 +28,16 @@ def match(model: Model, data: Dataset) -> Dataset:
     errors = [each for each in findings if each.severity is Severity.ERROR]
     if errors:
         raise DataError(errors, data.source)
-    labels = tuple(_output(model, data, label) or label for label in data.outputs)
-    return replace(data, outputs=labels)
+    called = {label: _output(model, data, label) or label for label in data.outputs}
+    units = {called.get(key, key): unit for key, unit in data.units.items()}
+    return replace(data, outputs=tuple(called.values()), units=units)
 
 
 def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
     """Yield what stands between a table and a model, in the order of the table's columns."""
+    _require_model_and_data(model, data)
     yield from _output_findings(model, data)
+    yield from unit_findings(model, data, _outputs(model, data))
     yield from _value_findings(model, data)
     yield from _censoring_findings(data)
     for parameter, each in model.parameters.items():
@@ -62,9 +67,19 @@ def level_codes(effect: Categorical, data: Dataset) -> tuple[tuple[str, ...], np
     return levels, np.array([levels.index(each) for each in labels], dtype=np.int64)
 
 
-def level_label(value: object) -> str:
-    """Write a level as text: the number 1.0 is the level ``"1"``."""
-    return f"{value:g}" if isinstance(value, int | float | np.number) else str(value)
+def _require_model_and_data(model: object, data: object) -> None:
+    if not isinstance(model, Model):
+        raise ModelError(f"The model must be a bn.Model, not {type(model).__name__}.")
+    if not isinstance(data, Dataset):
+        raise ModelError(
+            f"The data must be a Dataset, not {type(data).__name__}. Read it with bn.read_data(...)"
+        )
+
+
+def _outputs(model: Model, data: Dataset) -> dict[str, str]:
+    """Return the model's name of each label that has one."""
+    named = {label: _output(model, data, label) for label in data.outputs}
+    return {label: name for label, name in named.items() if name is not None}
 
 
 def _output(model: Model, data: Dataset, label: str) -> str | None:
@@ -197,7 +212,7 @@ def _level_findings(effect: Categorical, data: Dataset) -> Iterator[Finding]:
             remedy=did_you_mean(effect.reference, sorted(labels)),
             column=effect.covariate,
         )
-    elif len(labels) == 1:
+    elif len(labels) == 1 and not isinstance(effect.coefficient, Fixed):
         yield Finding(
             code="E_COVARIATE_ONE_LEVEL",
             message=f"{effect.covariate} is {effect.reference!r} in every subject: "

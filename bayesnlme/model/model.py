@@ -4,16 +4,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from keyword import iskeyword
 from types import MappingProxyType
 from typing import Any, Self
 
 from bayesnlme import names
+from bayesnlme.data.units import check_units
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.model import display
 from bayesnlme.model.priors import PriorRow, prior_rows
 from bayesnlme.observation.continuous import Residual
 from bayesnlme.population.parameters import LogitNormal, LogNormal, Normal, Parameter
+from bayesnlme.population.priors import finite_number
 from bayesnlme.structural.base import Structure
 
 
@@ -53,8 +56,10 @@ class Model:
         _freeze(self)
         _check_names(self)
         _check_parameters(self)
+        _check_units(self)
         _check_observations(self)
         _check_correlated(self)
+        _check_variables(self)
 
     @property
     def effects(self) -> tuple[str, ...]:
@@ -108,15 +113,23 @@ class Model:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the model's content: the same for the same model, wherever it was made."""
-        content = json.dumps(self.to_dict(), sort_keys=True, allow_nan=False)
+        """SHA-256 of the model's content: the same for the same model, wherever it was made.
+
+        The order of parameters and observations counts: it is the order of effects and of DVID.
+        """
+        content = json.dumps(self.to_dict(), allow_nan=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Model) and self.to_dict() == other.to_dict()
+        return isinstance(other, Model) and self.hash == other.hash
 
     def __hash__(self) -> int:
         return hash(self.hash)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        fields |= {"parameters": dict(self.parameters), "observations": dict(self.observations)}
+        return partial(type(self), **fields), ()
 
     def __repr__(self) -> str:
         return display.as_text(self)
@@ -131,22 +144,25 @@ def _freeze(model: Model) -> None:
         if not isinstance(given, Mapping) or not given:
             raise ModelError(f"{name} must be a mapping of names, with at least one entry.")
         object.__setattr__(model, name, MappingProxyType(dict(given)))
+    if not isinstance(model.correlated, Iterable):
+        raise ModelError("correlated must be a list of blocks, such as [('CL', 'V')].")
     blocks = tuple(_block(each) for each in model.correlated)
     object.__setattr__(model, "correlated", blocks)
+    object.__setattr__(model, "lkj", finite_number(model.lkj, "lkj"))
 
 
-def _block(given: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(given, str):
+def _block(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
         raise ModelError(
-            f"correlated: {given!r} is one name. Give blocks, such as correlated=[('CL', 'V')]."
+            f"correlated: {given!r} is no block. Give blocks, such as correlated=[('CL', 'V')]."
         )
-    return tuple(given)
+    return tuple(str(name) for name in given)
 
 
 def _check_names(model: Model) -> None:
     if not isinstance(model.name, str) or not model.name.strip():
         raise ModelError("A model needs a name, such as name='theophylline'.")
-    if not isinstance(model.structure, Structure):
+    if isinstance(model.structure, type) or not isinstance(model.structure, Structure):
         raise ModelError(
             f"structure: {model.structure!r} is no structural model. "
             "Use bn.pk.one_compartment(...) or bn.ode(...)."
@@ -180,7 +196,7 @@ def _check_parameters(model: Model) -> None:
 
 def _check_observations(model: Model) -> None:
     for name, each in model.observations.items():
-        if not hasattr(each, "density"):
+        if isinstance(each, type) or not hasattr(each, "density"):
             raise ModelError(
                 f"observation {name}: {each!r} is no residual error. "
                 "Use bn.additive, bn.proportional, bn.combined or bn.log_normal."
@@ -193,10 +209,30 @@ def _check_observations(model: Model) -> None:
     clash = set(model.observations) & set(model.parameters)
     if clash:
         raise ModelError(f"{sorted(clash)} names both a parameter and an output. Rename one.")
+
+
+def _check_variables(model: Model) -> None:
+    """Refuse names that would give two variables of the PyMC model one name."""
     minted = [row.name for row in model.priors] + list(model.parameters) + list(model.observations)
+    for name, each in model.parameters.items():
+        minted += [names.logit(names.typical(name)), names.random_effect_sd(name)]
+        minted += [names.levels(name, effect.covariate) for effect in each.covariates]
+    minted += [names.covariate(name) for name in model.covariates]
+    minted += [names.partial(tuple(block)) for block in model.correlated]
+    minted += [names.observed(output) for output in model.outputs]
+    minted += [names.position(output) for output in model.outputs]
+    minted += [
+        names.observation_dim(o, model.outputs) for o in model.outputs if len(model.outputs) > 1
+    ]
     twice = {name for name in minted if minted.count(name) > 1}
     if twice:
         raise ModelError(f"{sorted(twice)} would name two variables. Rename a parameter or output.")
+
+
+def _check_units(model: Model) -> None:
+    stated = {name: each.unit for name, each in model.parameters.items() if each.unit}
+    for finding in check_units(stated, stated, dosed=False):
+        raise ModelError(f"parameter {finding.column}: {finding.message} {finding.remedy}")
 
 
 def _check_correlated(model: Model) -> None:

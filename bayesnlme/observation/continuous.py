@@ -193,7 +193,7 @@ def residual_from_dict(output: str, entries: Mapping[str, Any]) -> Residual:
     """Read back a residual's ``to_dict``, or what a user wrote in TOML."""
     given = dict(entries)
     kind = given.pop("error", None)
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise ModelError(
             f"observations.{output}: error = {kind!r}. {did_you_mean(str(kind), _KINDS)}"
         )
@@ -201,7 +201,7 @@ def residual_from_dict(output: str, entries: Mapping[str, Any]) -> Residual:
     for name in {*given, *expected}:
         if name not in expected or name not in given:
             raise ModelError(
-                f"observations.{output}: a {kind} error takes {', '.join(expected)}, "
+                f"observations.{output}: error {kind!r} takes {', '.join(expected)}, "
                 f"not {', '.join(given) or 'nothing'}."
             )
     what = f"observations.{output}"

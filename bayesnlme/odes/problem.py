@@ -4,7 +4,7 @@ import hashlib
 import json
 import keyword
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import sympy
@@ -35,6 +35,8 @@ class Problem:
         Names of the outputs.
     readouts : tuple of expression
         Every output as a function of time, states and parameters.
+    key : str
+        SHA-256 of the canonical text of the equations, in hexadecimal.
     """
 
     states: tuple[str, ...]
@@ -43,6 +45,11 @@ class Problem:
     initial: Expressions
     outputs: tuple[str, ...]
     readouts: Expressions
+    key: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        content = json.dumps(self.to_dict(), sort_keys=False)
+        object.__setattr__(self, "key", hashlib.sha256(content.encode()).hexdigest())
 
     @property
     def time_symbol(self) -> sympy.Symbol:
@@ -133,14 +140,8 @@ class Problem:
             "outputs": _texts(self.outputs, self.readouts),
         }
 
-    @property
-    def key(self) -> str:
-        """SHA-256 of the canonical text of the equations, in hexadecimal."""
-        content = json.dumps(self.to_dict(), sort_keys=False)
-        return hashlib.sha256(content.encode()).hexdigest()
-
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Problem) and self.to_dict() == other.to_dict()
+        return isinstance(other, Problem) and self.key == other.key
 
     def __hash__(self) -> int:
         return hash(self.key)

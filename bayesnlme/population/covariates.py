@@ -16,19 +16,20 @@ estimated under ``Normal(0, scale)``: scale is 1 for power, 1/|r| for exponentia
 (1 where r is 0), and the parameter's own scale for categorical.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import pytensor.tensor as pt
 
 from bayesnlme._types import Tensor
-from bayesnlme.errors import ModelError
+from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
     Typical,
+    finite_number,
     prior_from_value,
     prior_to_value,
     stated,
@@ -60,10 +61,8 @@ class Continuous:
 
     def __post_init__(self) -> None:
         _check_column(self.covariate)
-        if isinstance(self.reference, bool) or not isinstance(self.reference, int | float):
-            raise ModelError(f"{self.kind}({self.covariate!r}): reference must be a number.")
-        if not math.isfinite(self.reference):
-            raise ModelError(f"{self.kind}({self.covariate!r}): reference must be finite.")
+        reference = finite_number(self.reference, f"{self.kind}({self.covariate!r}): reference")
+        object.__setattr__(self, "reference", reference)
 
     @property
     def scale(self) -> float:
@@ -130,11 +129,11 @@ class Exponential(Continuous):
 
     def text(self, b: str) -> str:
         """Write the factor in plain text."""
-        return f"exp({b} ({_centred(self.covariate, self.reference)}))"
+        return f"exp({b} ({centred(self.covariate, self.reference)}))"
 
     def latex(self, b: str) -> str:
         """Write the factor in LaTeX."""
-        return rf"e^{{{b}\,({_latex_centred(self)})}}"
+        return rf"e^{{{b}\,({latex_centred(self)})}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +153,11 @@ class Linear(Continuous):
 
     def text(self, b: str) -> str:
         """Write the factor in plain text."""
-        return f"(1 + {b} ({_centred(self.covariate, self.reference)}))"
+        return f"(1 + {b} ({centred(self.covariate, self.reference)}))"
 
     def latex(self, b: str) -> str:
         """Write the factor in LaTeX."""
-        return rf"\left(1 + {b}\,({_latex_centred(self)})\right)"
+        return rf"\left(1 + {b}\,({latex_centred(self)})\right)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +183,11 @@ class Categorical:
 
     def __post_init__(self) -> None:
         _check_column(self.covariate)
+        if not isinstance(self.reference, str) or not self.reference:
+            raise ModelError(
+                f"categorical({self.covariate!r}): reference must be one of its levels, "
+                f"not {self.reference!r}."
+            )
 
     def prior(self, parameter_scale: float) -> Prior | Fixed:
         """Return the prior of each level's coefficient."""
@@ -250,8 +254,9 @@ def categorical(
     covariate: str, *, reference: str | float, coefficient: object = None
 ) -> Categorical:
     """Give every level but the reference a coefficient of its own; see :func:`power`."""
-    level = f"{reference:g}" if isinstance(reference, int | float) else reference
-    return Categorical(covariate, level, _coefficient(coefficient, f"categorical({covariate!r})"))
+    return Categorical(
+        covariate, level_label(reference), _coefficient(coefficient, f"categorical({covariate!r})")
+    )
 
 
 _FACTORIES: dict[str, Callable[[str, Any, Any], Effect]] = {
@@ -270,14 +275,20 @@ def effect_from_dict(entries: Mapping[str, Any], parameter: str) -> Effect:
     if missing:
         raise ModelError(f"{what}: {sorted(missing)} missing from {given!r}.")
     kind = given.pop("effect")
-    if kind not in _FACTORIES:
-        raise ModelError(f"{what}: no effect {kind!r}. Known: {', '.join(_FACTORIES)}.")
+    if not isinstance(kind, str) or kind not in _FACTORIES:
+        near = did_you_mean(str(kind), _FACTORIES)
+        raise ModelError(f"{what}: no effect {kind!r}. {near}")
     coefficient = given.pop("exponent", None) if kind == "power" else None
     coefficient = given.pop("coefficient", coefficient)
     covariate, reference = given.pop("covariate"), given.pop("reference")
     if given:
         raise ModelError(f"{what}: {sorted(given)} not understood in a {kind} effect.")
     return _FACTORIES[kind](covariate, reference, prior_from_value(coefficient, what))
+
+
+def level_label(value: Any) -> Any:
+    """Write a level that is a number as text: 1.0 is the level ``"1"``; text stays as it is."""
+    return f"{float(value):.15g}" if isinstance(value, Real) else value
 
 
 def _coefficient(value: object, what: str) -> Coefficient:
@@ -294,8 +305,16 @@ def _check_column(name: object) -> None:
         raise ModelError(f"A covariate is named by its column, not {name!r}.")
 
 
-def _centred(name: str, reference: float) -> str:
-    return name if reference == 0 else f"{name} - {reference:g}"
+def centred(name: str, reference: float) -> str:
+    """Write ``"AGE - 40"``."""
+    return name + _minus(reference)
+
+
+def _minus(reference: float) -> str:
+    """Write "- reference": nothing for 0, with a plus where the reference is negative."""
+    if reference == 0:
+        return ""
+    return f" - {reference:g}" if reference > 0 else f" + {-reference:g}"
 
 
 def latex_name(name: str) -> str:
@@ -303,6 +322,7 @@ def latex_name(name: str) -> str:
     return name.replace("_", r"\_")
 
 
-def _latex_centred(effect: Continuous) -> str:
+def latex_centred(effect: Continuous) -> str:
+    """Write the distance from the reference in LaTeX."""
     name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
-    return name if effect.reference == 0 else rf"{name} - {effect.reference:g}"
+    return name + _minus(effect.reference)

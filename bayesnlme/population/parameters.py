@@ -20,12 +20,22 @@ import pytensor.tensor as pt
 
 from bayesnlme._types import Tensor
 from bayesnlme.errors import ModelError, did_you_mean
-from bayesnlme.population.covariates import Effect, effect_from_dict, latex_name
+from bayesnlme.population.covariates import (
+    Categorical,
+    Continuous,
+    Effect,
+    Power,
+    centred,
+    effect_from_dict,
+    latex_centred,
+    latex_name,
+)
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
     Stated,
     Typical,
+    finite_number,
     positive_prior,
     prior_from_value,
     prior_to_value,
@@ -58,13 +68,11 @@ class _Individual(ABC):
         object.__setattr__(self, "typical", stated(self.typical, f"{self.kind} typical value"))
         if self.iiv is not None:
             object.__setattr__(self, "iiv", stated(self.iiv, f"{self.kind} iiv"))
-        object.__setattr__(self, "covariates", tuple(self.covariates))
-        seen = [effect.covariate for effect in self.covariates]
-        for name in seen:
-            if seen.count(name) > 1:
-                raise ModelError(f"covariate {name!r} acts twice on one parameter. Keep one.")
-        self.typical_prior()
+        object.__setattr__(self, "covariates", _effects(self.covariates))
+        if self.unit is not None and (not isinstance(self.unit, str) or not self.unit.strip()):
+            raise ModelError(f"unit={self.unit!r} must be text, such as 'L/h', or left out.")
         self.iiv_prior()
+        self.typical_prior()
 
     def iiv_prior(self) -> Prior | Fixed | None:
         """Return the prior of the random effect's SD, None without a random effect."""
@@ -218,6 +226,9 @@ class LogitNormal(_Individual):
     scale: ClassVar[float] = 1.5
 
     def __post_init__(self) -> None:
+        for name in ("lower", "upper"):
+            bound = finite_number(getattr(self, name), f"LogitNormal: {name}")
+            object.__setattr__(self, name, bound)
         if not self.lower < self.upper:
             raise ModelError(f"LogitNormal: lower {self.lower:g} must be below {self.upper:g}.")
         _Individual.__post_init__(self)
@@ -241,9 +252,8 @@ class LogitNormal(_Individual):
         return Prior("Normal", mu=float(f"{logit:.12g}"), sigma=float(f"{sd:.12g}"))
 
     def _within(self, prior: Prior) -> Prior:
-        bounds = (0.0, 1.0) if prior.distribution == "Beta" else None
-        lower, upper = bounds or (prior.keywords.get("lower"), prior.keywords.get("upper"))
-        if lower is None or upper is None or lower < self.lower or upper > self.upper:
+        lower, upper = prior.support
+        if lower < self.lower or upper > self.upper:
             raise ModelError(
                 f"LogitNormal typical value lies between {self.lower:g} and {self.upper:g}, but "
                 f"{prior!r} may leave them. Use Beta, or a prior with lower= and upper=."
@@ -266,16 +276,19 @@ class LogitNormal(_Individual):
         added = [_term_text(e, coefficients[e.covariate]) for e in self.covariates]
         noise = [] if self.iiv is None else [f"eta_{name}"]
         inside = " + ".join([f"logit({name}_pop)", *added, *noise])
-        return f"logistic({inside})" + self._between()
+        return f"logistic({inside}){self._between()}"
 
     def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in LaTeX."""
         added = [_term_latex(e, coefficients[e.covariate]) for e in self.covariates]
         noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
-        inside = " + ".join([rf"\mathrm{{logit}}({name}_{{\mathrm{{pop}}}})", *added, *noise])
-        return rf"\mathrm{{logit}}^{{-1}}\left({inside}\right)"
+        bounds = f"_{{({self.lower:g},\\,{self.upper:g})}}" if self._between() else ""
+        logit = rf"\mathrm{{logit}}{bounds}"
+        inside = " + ".join([rf"{logit}({name}_{{\mathrm{{pop}}}})", *added, *noise])
+        return rf"{logit}^{{-1}}\left({inside}\right)"
 
     def _between(self) -> str:
+        """Say the bounds of logit and logistic where they are not 0 and 1."""
         if (self.lower, self.upper) == (0.0, 1.0):
             return ""
         return f" between {self.lower:g} and {self.upper:g}"
@@ -299,8 +312,9 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
     """Read back a parameter's ``to_dict``, or what a user wrote in TOML."""
     given = dict(entries)
     kind = given.pop("distribution", "LogNormal")
-    if kind not in _KINDS:
-        raise ModelError(f"parameter {name}: {did_you_mean(kind, _KINDS)}")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        near = did_you_mean(str(kind), _KINDS)
+        raise ModelError(f"parameter {name}: no distribution {kind!r}. {near}")
     if "typical" not in given:
         raise ModelError(f"parameter {name}: 'typical' is missing.")
     allowed = {"typical", "iiv", "unit", "covariates"}
@@ -315,20 +329,37 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
     return _KINDS[kind](given.pop("typical"), **given)
 
 
+def _effects(given: Any) -> tuple[Effect, ...]:
+    """Return covariate effects as a tuple, refusing what is none and two of one covariate."""
+    listed = list(given) if isinstance(given, Iterable) else [given]
+    if isinstance(given, str | Continuous | Categorical) or not all(
+        isinstance(each, Continuous | Categorical) for each in listed
+    ):
+        raise ModelError(
+            f"covariates={given!r} must be a list of effects, such as "
+            "[bn.covariates.power('WT', reference=70)]."
+        )
+    seen = [effect.covariate for effect in listed]
+    for name in seen:
+        if seen.count(name) > 1:
+            raise ModelError(f"covariate {name!r} acts twice on one parameter. Keep one.")
+    return tuple(listed)
+
+
 def _term_text(effect: Effect, coefficient: str) -> str:
     """Write an effect that is added on the line."""
-    if effect.kind == "categorical":
+    if isinstance(effect, Categorical):
         return f"{coefficient}[{effect.covariate}]"
-    if effect.kind == "power":
+    if isinstance(effect, Power):
         return f"{coefficient} log({effect.covariate}/{effect.reference:g})"
-    return f"{coefficient} ({effect.covariate} - {effect.reference:g})"
+    return f"{coefficient} ({centred(effect.covariate, effect.reference)})"
 
 
 def _term_latex(effect: Effect, coefficient: str) -> str:
     """Write an effect that is added on the line, in LaTeX."""
     name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
-    if effect.kind == "categorical":
+    if isinstance(effect, Categorical):
         return rf"{coefficient}[{name}]"
-    if effect.kind == "power":
+    if isinstance(effect, Power):
         return rf"{coefficient}\,\log({name}/{effect.reference:g})"
-    return rf"{coefficient}\,({name} - {effect.reference:g})"
+    return rf"{coefficient}\,({latex_centred(effect)})"

@@ -14,12 +14,16 @@ a covariate effect      ``Normal(0, scale)``, see :mod:`bayesnlme.population.cov
 ======================  =====================================================================
 """
 
+import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from numbers import Real
 from typing import Any
 
 import pymc as pm
+from pymc.distributions.continuous import PositiveContinuous, UnitContinuous
 
 from bayesnlme.errors import ModelError, did_you_mean
 
@@ -51,17 +55,17 @@ class Prior:
 
     distribution: str
     arguments: tuple[tuple[str, float], ...]
+    """Names and values, in the order of the names: how they were written does not matter."""
 
     def __init__(self, distribution: str, /, **arguments: float) -> None:
-        object.__setattr__(self, "distribution", distribution)
-        for name, value in arguments.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ModelError(
-                    f"Prior {distribution!r}: {name}={value!r} is not a number. "
-                    "Give each argument as a plain number."
-                )
-        object.__setattr__(self, "arguments", tuple(arguments.items()))
         _check_distribution(distribution, arguments)
+        numbers = {
+            name: finite_number(value, f"Prior {distribution!r}: {name}")
+            for name, value in sorted(arguments.items())
+        }
+        object.__setattr__(self, "distribution", distribution)
+        object.__setattr__(self, "arguments", tuple(numbers.items()))
+        _check_arguments(distribution, self.arguments)
 
     @property
     def keywords(self) -> dict[str, float]:
@@ -71,10 +75,20 @@ class Prior:
     @property
     def positive(self) -> bool:
         """Whether every value it allows is at least zero."""
-        distribution = getattr(pm, self.distribution)
-        if issubclass(distribution, pm.distributions.continuous.PositiveContinuous):
-            return True
-        return self.distribution == "Beta" or self.keywords.get("lower", -1.0) >= 0
+        return self.support[0] >= 0
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """The bounds of the values it allows."""
+        distribution, arguments = getattr(pm, self.distribution), self.keywords
+        if issubclass(distribution, UnitContinuous):
+            return 0.0, 1.0
+        if issubclass(distribution, PositiveContinuous):
+            return 0.0, math.inf
+        if self.distribution == "Pareto":
+            return arguments["m"], math.inf
+        lower, upper = _BOUNDS.get(self.distribution, (-math.inf, math.inf))
+        return arguments.get("lower", lower), arguments.get("upper", upper)
 
     @property
     def start(self) -> float | None:
@@ -108,7 +122,7 @@ class Fixed:
     value: float
 
     def __post_init__(self) -> None:
-        _require_finite("a fixed value", self.value)
+        object.__setattr__(self, "value", finite_number(self.value, "bn.fixed"))
 
     def __repr__(self) -> str:
         return f"{self.value:g} (fixed)"
@@ -134,8 +148,9 @@ class Typical:
     rse: float
 
     def __post_init__(self) -> None:
-        _require_finite("a typical value", self.value)
-        if not (math.isfinite(self.rse) and self.rse > 0):
+        object.__setattr__(self, "value", finite_number(self.value, "bn.typical"))
+        object.__setattr__(self, "rse", finite_number(self.rse, "bn.typical: rse"))
+        if self.rse <= 0:
             raise ModelError(f"rse={self.rse!r} must be a positive fraction, such as 0.5 for 50 %.")
 
     def to_dict(self) -> dict[str, Any]:
@@ -194,13 +209,12 @@ def stated(value: object, what: str) -> Stated:
         return value
     if type(value).__module__.split(".")[0] == "preliz":
         return _from_preliz(value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ModelError(
             f"{what}: {value!r} is neither a number nor a prior. Give a number (an expectation), "
             "bn.typical(value, rse=...), bn.fixed(value) or bn.Prior(name, ...)."
         )
-    _require_finite(what, value)
-    return float(value)
+    return finite_number(value, what)
 
 
 def standard_deviation_prior(value: Stated, what: str) -> Prior | Fixed:
@@ -260,27 +274,58 @@ def prior_from_value(value: Any, what: str) -> Any:
         return value
     entries = dict(value)
     if "prior" in entries:
-        return Prior(str(entries.pop("prior")), **entries)
+        return Prior(entries.pop("prior"), **entries)
     if set(entries) == {"fixed"}:
-        return Fixed(float(entries["fixed"]))
+        return Fixed(entries["fixed"])
     if set(entries) == {"typical", "rse"}:
-        return Typical(float(entries["typical"]), float(entries["rse"]))
+        return Typical(entries["typical"], entries["rse"])
     raise ModelError(
         f"{what}: {entries!r} is no prior. Write a number, {{fixed = x}}, "
         '{typical = x, rse = y} or {prior = "Gamma", alpha = 2, beta = 1}.'
     )
 
 
-def _check_distribution(name: str, arguments: Mapping[str, float]) -> None:
+def finite_number(value: object, what: str) -> float:
+    """Return a finite number as a float, so that 70 and 70.0 are one model with one hash."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+        raise ModelError(f"{what}: {value!r} is not a finite number.")
+    return float(value) + 0.0  # -0.0 becomes 0.0
+
+
+def _check_distribution(name: str, arguments: Mapping[str, object]) -> None:
+    """Refuse an unknown distribution or argument; PyMC lets some unknown arguments pass."""
     known = _distributions()
     if name not in known:
-        raise ModelError(f"PyMC has no distribution {name!r}. {did_you_mean(name, known)}")
+        raise ModelError(f"PyMC has no distribution {name!r}. {did_you_mean(str(name), known)}")
+    taken = [
+        each.name
+        for each in inspect.signature(getattr(pm, name).dist).parameters.values()
+        if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    ]
+    for argument in arguments:
+        if argument not in taken:
+            near = did_you_mean(argument, taken)
+            raise ModelError(f"Prior {name!r} takes no argument {argument!r}. {near}")
+
+
+@cache
+def _check_arguments(name: str, arguments: tuple[tuple[str, float], ...]) -> None:
+    """Let PyMC judge the values; the defaults of this package it need not."""
+    given = dict(arguments)
+    if name in _PLAIN and set(given) <= {"mu", "sigma"} and given.get("sigma", 1.0) > 0:
+        return
     try:
-        getattr(pm, name).dist(**arguments)
+        pm.logp(getattr(pm, name).dist(**given), 0.5).eval(mode="FAST_COMPILE")
     except (TypeError, ValueError, NotImplementedError) as problem:
-        raise ModelError(f"Prior {name}{arguments}: PyMC refuses it: {problem}") from problem
+        raise ModelError(f"Prior {name!r} {given}: PyMC refuses it: {problem}") from problem
 
 
+_PLAIN = ("Normal", "LogNormal", "HalfNormal")
+_BOUNDS = {"Uniform": (0.0, 1.0), "Triangular": (0.0, 1.0)}
+"""What PyMC takes where ``lower`` and ``upper`` are left out."""
+
+
+@cache
 def _distributions() -> list[str]:
     continuous = pm.distributions.Continuous
     return sorted(
@@ -311,13 +356,12 @@ def _require_positive(prior: Prior, what: str) -> Prior:
 
 
 def _from_preliz(value: Any) -> Prior:
-    arguments = dict(zip(value.param_names, (float(each) for each in value.params), strict=True))
-    return Prior(type(value).__name__, **arguments)
-
-
-def _require_finite(what: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ModelError(f"{what}: {value!r} is not a finite number.")
+    name = type(value).__name__
+    names, numbers = value.param_names, value.params
+    arguments = {n: x for n, x in zip(names, numbers, strict=True) if x is not None}
+    if not arguments:
+        raise ModelError(f"The PreliZ distribution {name} has no values yet. Fit or state them.")
+    return Prior(name, **{n: float(x) for n, x in arguments.items()})
 
 
 def _round(value: float) -> float:

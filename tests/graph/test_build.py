@@ -172,9 +172,12 @@ def test_two_outputs_have_observation_dims_of_their_own():
         for subject in (1, 2)
         for time, value, dvid in ((1, 70, 1), (1, 30, 2), (2, 50, 1))
     ]
-    rows = [(s, 0, 1, 100, 1, np.nan, np.nan) for s in (1,)] + rows[:3] + [
-        (2, 0, 1, 100, 1, np.nan, np.nan)
-    ] + rows[3:]
+    rows = (
+        [(s, 0, 1, 100, 1, np.nan, np.nan) for s in (1,)]
+        + rows[:3]
+        + [(2, 0, 1, 100, 1, np.nan, np.nan)]
+        + rows[3:]
+    )
     data = bn.read_data(frame(rows, "ID TIME EVID AMT CMT DV DVID"), outputs={1: "left", 2: "gone"})
     graph = bn.build(model, data).pymc
     assert graph.named_vars_to_dims["left"] == ("left_observation",)

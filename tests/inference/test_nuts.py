@@ -201,5 +201,11 @@ def test_prior_only_subject_matches_its_prior(line_fit, line_data):
     spread = np.sqrt((mean[2:].reshape(-1, 2) ** 2 + np.diag(cov)[2:].reshape(-1, 2)).mean(axis=0))
     found = np.sqrt((eta**2).mean(("chain", "draw", "subject"))).values
     np.testing.assert_allclose(found, spread, rtol=0.05)
-    assert stats.kstest(line_fit.posterior["a_pop"].values.ravel()[::40], "norm",
-                        args=(mean[0], np.sqrt(cov[0, 0]))).pvalue > 1e-4
+    assert (
+        stats.kstest(
+            line_fit.posterior["a_pop"].values.ravel()[::40],
+            "norm",
+            args=(mean[0], np.sqrt(cov[0, 0])),
+        ).pvalue
+        > 1e-4
+    )

@@ -1,0 +1,74 @@
+import pandas as pd
+import pytest
+
+import bayesnlme as bn
+from bayesnlme.errors import Severity
+
+COLUMNS = ["ID", "TIME", "EVID", "AMT", "CMT", "DV"]
+ROWS = [
+    [1, -1.0, 0, None, None, 0.1],
+    [1, 0.0, 1, 100.0, 1, None],
+    [1, 1.0, 0, None, None, 4.0],
+    [2, 0.0, 1, 100.0, 1, None],
+    [2, 2.0, 0, None, None, 3.0],
+]
+
+
+def data_of(rows=ROWS):
+    return bn.read_data(pd.DataFrame(rows, columns=COLUMNS))
+
+
+def model_of(residual, typical=30.0):
+    return bn.Model(
+        name="check",
+        parameters={"CL": bn.LogNormal(3.0, iiv=0.3), "V": bn.LogNormal(typical)},
+        structure=bn.pk.one_compartment(),
+        observations={"conc": residual},
+    )
+
+
+def errors(found):
+    return [each for each in found if each.severity is Severity.ERROR]
+
+
+def test_nothing_is_said_of_a_sound_model_and_table():
+    assert errors(bn.check(model_of(bn.additive(1.0)), data_of())) == []
+
+
+def test_what_reading_noticed_is_told_again():
+    data = data_of()
+    assert data.findings
+    assert bn.check(model_of(bn.additive(1.0)), data)[: len(data.findings)] == data.findings
+
+
+@pytest.mark.parametrize("residual", [bn.proportional(0.2), bn.log_normal(0.2)])
+def test_a_prediction_of_zero_before_the_first_dose(residual):
+    (finding,) = errors(bn.check(model_of(residual), data_of()))
+    assert finding.code == "E_START_DENSITY"
+    assert (finding.row, finding.subject) == (1, "1")
+    assert "predicted as 0" in finding.message
+    assert "combined error" in finding.remedy
+
+
+@pytest.mark.parametrize("residual", [bn.additive(0.2), bn.combined(additive=1, proportional=0.1)])
+def test_a_prediction_of_zero_is_no_trouble_with_an_additive_part(residual):
+    assert errors(bn.check(model_of(residual), data_of())) == []
+
+
+def test_without_the_early_sample_there_is_no_trouble():
+    assert errors(bn.check(model_of(bn.log_normal(0.2)), data_of(ROWS[1:]))) == []
+
+
+def test_what_the_structure_cannot_express_is_found():
+    rows = [list(row) for row in ROWS]
+    rows[3][4] = 4
+    (finding,) = errors(bn.check(model_of(bn.additive(1.0)), data_of(rows)))
+    assert (finding.code, finding.row, finding.column) == ("E_COMPARTMENT_UNKNOWN", 4, "CMT")
+    assert finding.remedy
+
+
+def test_nothing_is_changed():
+    model, data = model_of(bn.additive(1.0)), data_of()
+    before = model.hash, data.hash
+    bn.check(model, data)
+    assert (model.hash, data.hash) == before
