@@ -18,7 +18,7 @@ def sections(model: Any) -> tuple[Section, ...]:
         ("Individual parameters", tuple(_individual(model))),
         ("Random effects", tuple(_random_effects(model))),
         ("Structure", model.structure.equations()),
-        ("Observations", tuple(_observations(model))),
+        ("Observations, around the prediction f", tuple(_observations(model))),
     )
 
 
@@ -80,17 +80,18 @@ def _random_effects(model: Any) -> Iterator[Equation]:
             text=f"eta_{name} ~ Normal(0, omega[{name}])",
         )
     for block in model.correlated:
-        yield _block(block)
+        yield _block(block, model.lkj)
 
 
-def _block(block: Sequence[str]) -> Equation:
+def _block(block: Sequence[str], lkj: float) -> Equation:
     vector = r",\; ".join(rf"\eta_{{{latex_name(name)},i}}" for name in block)
     scales = r",\; ".join(rf"\omega_{{{latex_name(name)}}}" for name in block)
     listed = ", ".join(f"eta_{name}" for name in block)
     corr = names.correlation(tuple(block))
     return Equation(
         left=rf"({vector})",
-        right=rf"\sim \mathcal{{N}}(0,\; S R S),\quad S = \mathrm{{diag}}({scales})",
+        right=rf"\sim \mathcal{{N}}(0,\; S R S),\quad S = \mathrm{{diag}}({scales}),"
+        rf"\quad R \sim \mathrm{{LKJ}}({lkj:g})",
         text=f"({listed}) ~ MvNormal(0, omega, {corr})",
     )
 

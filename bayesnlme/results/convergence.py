@@ -121,9 +121,7 @@ def assess(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Convergence:
     sample_stats : Dataset
         With ``diverging``, ``failed``, ``maxdepth_reached`` and ``energy``, dims (chain, draw).
     """
-    sampled = posterior.drop_vars(
-        [names.PREDICTION, names.OMEGA_CORR, names.ETA_STANDARD], errors="ignore"
-    )
+    sampled = _sampled(posterior)
     rhat, bulk, tail = (
         _flat(each) for each in (az.rhat(sampled), az.ess(sampled), az.ess(sampled, method="tail"))
     )
@@ -145,6 +143,29 @@ def assess(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Convergence:
             az.bfmi(xr.DataTree.from_dict({"sample_stats": sample_stats}))["energy"].min()
         ),
     )
+
+
+def _sampled(posterior: xr.Dataset) -> xr.Dataset:
+    """Leave out what follows from the rest, and random-effect SDs that are known.
+
+    A known SD is the same in every draw of every chain; its R-hat would be 0/0.
+    """
+    derived = [
+        name
+        for name, array in posterior.data_vars.items()
+        if name in (names.PREDICTION, names.OMEGA_CORR, names.ETA_STANDARD)
+        or (names.SUBJECT in array.dims and name != names.ETA)
+    ]
+    sampled = posterior.drop_vars(derived)
+    if names.OMEGA not in sampled:
+        return sampled
+    omega = sampled[names.OMEGA]
+    estimated = (omega != omega.isel(chain=0, draw=0)).any(("chain", "draw")).values
+    sampled = sampled.drop_vars(names.OMEGA)
+    if estimated.any():
+        sds = omega.isel({names.EFFECT: estimated}).rename({names.EFFECT: "estimated_effect"})
+        sampled = sampled.assign({names.OMEGA: sds})
+    return sampled
 
 
 def _flat(table: xr.Dataset) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The table of population parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import arviz as az
 import numpy as np
@@ -22,7 +23,7 @@ def tabulate(model: Model, posterior: xr.Dataset, interval: float) -> pd.DataFra
     draws = xr.Dataset({name: each.drop_vars(_extra(each)) for name, each, _ in rows})
     tail = (1 - interval) / 2
     over = ("chain", "draw")
-    columns = {
+    columns: dict[str, Mapping[Any, Any]] = {
         "mean": draws.mean(over),
         "sd": draws.std(over, ddof=1),
         "median": draws.median(over),
@@ -99,14 +100,14 @@ def _correlation_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
                 yield f"{names.OMEGA_CORR}[{first}, {second}]", draws, ""
 
 
-def _log_scale_cv(model: Model, draws: xr.Dataset) -> xr.Dataset:
+def _log_scale_cv(model: Model, draws: xr.Dataset) -> dict[str, xr.DataArray]:
     """Return the median CV of each random effect that lives on the log scale."""
-    names_of_sd = {
+    log_scale = [
         f"{names.OMEGA}[{name}]"
         for name in model.effects
         if model.parameters[name].kind == "LogNormal"
-    }
-    return cv_percent(draws[sorted(names_of_sd & set(draws))]).median(("chain", "draw"))
+    ]
+    return {name: cv_percent(draws[name]).median() for name in log_scale if name in draws}
 
 
 def _extra(array: xr.DataArray) -> list[str]:

@@ -178,10 +178,7 @@ def test_concentrations_of_nonmem_follow_from_the_pairs():
     data = read_data(frame.drop_duplicates(), covariates=covariates)
     doses = expand_doses(data)
     observation, given_dose = dose_observation_pairs(doses, data.observations)
-    lag, share = (
-        data.covariates[name].values[doses.order]  # noqa: PD011
-        for name in ("LAGT", "BIOAV")
-    )
+    lag, share = (data.covariates[name].values[doses.order] for name in ("LAGT", "BIOAV"))
     into = compartment_index(doses, ["depot", "central"])
     lag, share = np.where(into == 1, lag, 0.0), np.where(into == 1, share, 1.0)
     elapsed = data.observations.time[observation] - (doses.time + lag)[given_dose]

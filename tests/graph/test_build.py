@@ -21,7 +21,7 @@ def gradient(population):
 
 
 def by_hand(point, data):
-    """The joint log density of the theophylline model, with its Jacobians, in NumPy."""
+    """Return the joint log density of the theophylline model, with its Jacobians, in NumPy."""
     omega = np.exp(point["omega_log__"])
     place = special.expit(point["corr_CL_V_partial_logodds__"])[0]
     r = 2 * place - 1

@@ -98,7 +98,12 @@ def test_underscores_are_escaped_in_latex():
 
 def test_headings_come_in_the_order_of_thought():
     headings = [heading for heading, _ in sections(model_of())]
-    assert headings == ["Individual parameters", "Random effects", "Structure", "Observations"]
+    assert headings == [
+        "Individual parameters",
+        "Random effects",
+        "Structure",
+        "Observations, around the prediction f",
+    ]
     fixed = model_of().replace(
         parameters={name: bn.LogNormal(1.0) for name in ("ka", "CL", "V")}, correlated=()
     )
