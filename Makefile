@@ -57,5 +57,5 @@ lock: ## resolve the lock file anew from pyproject.toml
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
-	rm -f bench.json theophylline.html theophylline.nc theophylline.toml
+	rm -rf bench.json bayesnlme-demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -81,7 +81,7 @@ def fit(
         seed=int(seed),
         status=_status(draws),
         tree=_tree(population, draws, seed),
-        provenance=_provenance(population, draws),
+        provenance={"table_hash": data.hash, **_provenance(population, draws)},
     )
 
 

@@ -12,7 +12,7 @@ categorical   times exp(b_level)          plus b_level        logit + b_level
 ============  ==========================  ==================  ====================
 
 A coefficient given as a number is taken as known, as in allometric scaling; left out, it is
-estimated under ``Normal(0, scale)``: scale is 1 for power, 1/|r| for exponential and linear
+estimated under ``Normal(0, scale)``: scale is 1 for power, ``1/|r|`` for exponential and linear
 (1 where r is 0), and the parameter's own scale for categorical.
 """
 

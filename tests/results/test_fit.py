@@ -75,6 +75,8 @@ def test_summary_lists_the_population_parameters(fit):
 def test_estimates_and_provenance(fit, model, data):
     assert fit.estimates["V_pop"] == pytest.approx(float(fit.posterior["V_pop"].mean()))
     assert fit.provenance["model_hash"] == model.hash
+    assert fit.provenance["table_hash"] == data.hash
+    assert fit.provenance["data_hash"] == fit.data.hash
     assert set(fit.provenance["versions"]) >= {"bayesnlme", "pymc", "numba"}
     assert fit.provenance["flags"] == {"numba__fastmath": False}
     assert fit.seed == 20
