@@ -23,7 +23,7 @@ $(VENV)/.stamp-%: $(STAMP)
 	@$(INSTALL) --editable '.[$*]'
 	@touch $@
 
-demo: setup ## the main job: theophylline, from the table to theophylline.html
+demo: setup ## the main job: theophylline, from the table to bayesnlme-demo/theophylline.html
 	$(VENV)/bin/bayesnlme demo
 
 test: setup ## the tests

@@ -7,6 +7,7 @@ from scipy import stats
 
 from bayesnlme._types import Floats
 from bayesnlme.diagnostics.labels import labels
+from bayesnlme.errors import FitError
 from bayesnlme.results import summary
 from bayesnlme.results.fit import Fit
 
@@ -27,7 +28,7 @@ def population_draws(fit: Fit) -> xr.Dataset:
     Dataset
         A variable, dims (chain, draw), for each row of ``fit.summary()``, called as there.
     """
-    rows = summary.population_rows(fit.model, fit.posterior)
+    rows = summary.population_rows(fit.model, fit.posterior, fit.data.units)
     draws = {
         name: each.transpose("chain", "draw").drop_vars(set(each.coords) - {"chain", "draw"})
         for name, each, _ in rows
@@ -57,6 +58,8 @@ def rank_counts(fit: Fit, *, bins: int = RANK_BINS) -> xr.Dataset:
         in ``.attrs["interval"]``; ``fraction``, the middle of each bin in (0, 1).
     """
     draws = population_draws(fit)
+    if not draws:
+        raise FitError("No population parameter was estimated: there are no ranks to count.")
     counts = np.stack([_counts(each.values, bins) for each in draws.values()])
     effective = az.ess(draws)
     total = draws.sizes["chain"] * draws.sizes["draw"]

@@ -3,12 +3,13 @@
 import warnings
 
 import arviz as az
+import numpy as np
 import xarray as xr
 from arviz import ELPDData
 
 from bayesnlme import names
 from bayesnlme.errors import FitError
-from bayesnlme.results.fit import Fit
+from bayesnlme.results.fit import Fit, require_fit
 
 _LIKELIHOOD = "log_likelihood"
 
@@ -40,13 +41,15 @@ def loo(fit: Fit) -> ELPDData:
     Raises
     ------
     FitError
-        If the fit has no log-likelihood.
+        If the fit has no log-likelihood, or an observation's is the same in every draw, so that
+        importance sampling has nothing to go by.
 
     Warns
     -----
     ConvergenceWarning
         If the fit has not converged: the estimate is then as little to be trusted as the fit.
     """
+    require_fit(fit)
     if _LIKELIHOOD not in fit.tree.children:
         raise FitError(
             "LOO needs the log-likelihood of every observation, which this fit's tree lacks. "
@@ -56,8 +59,21 @@ def loo(fit: Fit) -> ELPDData:
         warnings.warn(
             f"LOO of a fit that is not final. {fit.verdict}", ConvergenceWarning, stacklevel=2
         )
-    tree = {"posterior": fit.posterior, _LIKELIHOOD: joint_log_likelihood(fit).to_dataset()}
+    likelihood = joint_log_likelihood(fit)
+    _refuse_constant(likelihood)
+    tree = {"posterior": fit.posterior, _LIKELIHOOD: likelihood.to_dataset()}
     return az.loo(xr.DataTree.from_dict(tree), var_name="observed", pointwise=True)
+
+
+def _refuse_constant(likelihood: xr.DataArray) -> None:
+    constant = (likelihood == likelihood.isel(chain=0, draw=0)).all(("chain", "draw"))
+    if constant.any():
+        listed = ", ".join(str(each) for each in np.flatnonzero(constant.values)[:10])
+        raise FitError(
+            f"LOO: the likelihood of observations {listed} (counted from 0) is the same in every "
+            "draw, because neither their prediction nor their residual error was estimated. Leave "
+            "them out with .subset(where=...), or estimate the residual error."
+        )
 
 
 def joint_log_likelihood(fit: Fit) -> xr.DataArray:

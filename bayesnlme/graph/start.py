@@ -56,6 +56,7 @@ def _finding(population: Population, i: int, predicted: float, observed: float) 
         remedy=_remedy(predicted, population.model.observations[output].kind),
         subject=data.subjects[observations.subject[i]],
         row=int(observations.row[i]),
+        column="DV",
     )
 
 

@@ -71,7 +71,12 @@ def fit(
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ModelError(f"seed={seed!r} must be a whole number of at least 0.")
-    chosen = method or NUTS()
+    chosen = NUTS() if method is None else method
+    if not isinstance(chosen, NUTS):
+        raise ModelError(
+            f"method={method!r} is no estimator. Give an object with its options, such as "
+            "bn.NUTS(draws=1000)."
+        )
     population = build(model, data)
     draws = sample(population, chosen, seed=int(seed), progress=progress)
     return Fit(

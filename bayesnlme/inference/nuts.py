@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from bayesnlme.graph.build import Population
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.native import LogDensity
 from bayesnlme.inference.progress import Progress
+from bayesnlme.population.priors import Prior
 
 REPRODUCIBLE = {"numba__fastmath": False}
 """Compiler flags. With fast-math the same seed gives other draws from a warm than from a cold
@@ -60,14 +62,17 @@ class NUTS:
     cores: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("draws", "tune", "chains", "max_depth"):
+        for name in ("draws", "tune", "chains", "max_depth", "cores"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            if name == "cores" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ModelError(f"NUTS: {name}={value!r} must be a whole number of at least 1.")
-        if not 0 < self.target_accept < 1:
-            raise ModelError(f"NUTS: target_accept={self.target_accept!r} must lie in (0, 1).")
-        if self.cores is not None and self.cores < 1:
-            raise ModelError(f"NUTS: cores={self.cores!r} must be at least 1, or None.")
+            object.__setattr__(self, name, int(value))
+        accept = self.target_accept
+        if isinstance(accept, bool) or not isinstance(accept, Real) or not 0 < accept < 1:
+            raise ModelError(f"NUTS: target_accept={accept!r} must be a number in (0, 1).")
+        object.__setattr__(self, "target_accept", float(accept))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the draws depend on."""
@@ -124,28 +129,35 @@ def compile_model(population: Population) -> Any:
     with pytensor.config.change_flags(**REPRODUCIBLE):
         compiled = nutpie.compile_pymc_model(population.pymc, freeze_model=True)
     density = LogDensity(compiled)
-    start, effects = _start(population, compiled)
+    start, effects, scale = _start(population, compiled)
     if not np.isfinite(density(start)[0]):
         raise DataError(_explanation(population), population.data.source)
-    return dataclasses.replace(compiled, initial_point_func=_starts(density, start, effects))
+    return dataclasses.replace(compiled, initial_point_func=_starts(density, start, effects, scale))
 
 
-def _start(population: Population, compiled: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the stated expectations as nutpie's flat vector, and which entries are effects.
+def _start(population: Population, compiled: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the stated expectations as nutpie's flat vector, which are effects, and scales.
 
+    The scale is 1 on transformed axes (logs, logits) and the prior's SD on untransformed ones.
     nutpie orders the variables its own way; its list of names and slices says how.
     """
     point = population.pymc.initial_point()
     start, effects = np.zeros(compiled.n_dim), np.zeros(compiled.n_dim, dtype=bool)
+    scale = np.ones(compiled.n_dim)
+    spread = {
+        row.name: row.prior for row in population.model.priors if isinstance(row.prior, Prior)
+    }
     for name, where in zip(*compiled.shape_info[:2], strict=True):
         if name in point and where.stop <= compiled.n_dim:
             start[where] = np.ravel(point[name])
             effects[where] = name == names.ETA_STANDARD
-    return start, effects
+            if name in spread:
+                scale[where] = spread[name].keywords.get("sigma", 1.0)
+    return start, effects, scale
 
 
 def _starts(
-    density: LogDensity, start: np.ndarray, effects: np.ndarray
+    density: LogDensity, start: np.ndarray, effects: np.ndarray, scale: np.ndarray
 ) -> Callable[[int | None], np.ndarray]:
     """Return nutpie's source of starting points.
 
@@ -157,7 +169,7 @@ def _starts(
     def point(seed: int | None) -> np.ndarray:
         rng = np.random.default_rng(seed)
         for _ in range(TRIES):
-            scatter = rng.uniform(-SCATTER, SCATTER, size=start.size)
+            scatter = rng.uniform(-SCATTER, SCATTER, size=start.size) * scale
             candidate = start + np.where(effects, 0.0, scatter)
             value, gradient = density(candidate)
             if np.isfinite(value) and np.isfinite(gradient).all():

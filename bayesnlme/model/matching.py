@@ -40,6 +40,7 @@ def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
     yield from unit_findings(model, data, _outputs(model, data))
     yield from _value_findings(model, data)
     yield from _censoring_findings(data)
+    yield from _occasion_findings(data)
     for parameter, each in model.parameters.items():
         for effect in each.covariates:
             yield from _covariate_findings(parameter, effect, data)
@@ -155,6 +156,18 @@ def _censoring_findings(data: Dataset) -> Iterator[Finding]:
             subject=data.subjects[observations.subject[i]],
             row=int(observations.row[i]),
             column="CENS",
+        )
+
+
+def _occasion_findings(data: Dataset) -> Iterator[Finding]:
+    if len(data.occasions) > 1:
+        yield Finding(
+            code="W_OCCASION_UNUSED",
+            message=f"The table has {len(data.occasions)} occasions, but the model has no "
+            "between-occasion variability: all of a subject's occasions share its parameters.",
+            remedy="Read on if that is meant; between-occasion variability is not available yet.",
+            severity=Severity.WARNING,
+            column="OCC",
         )
 
 

@@ -12,8 +12,10 @@ categorical   times exp(b_level)          plus b_level        logit + b_level
 ============  ==========================  ==================  ====================
 
 A coefficient given as a number is taken as known, as in allometric scaling; left out, it is
-estimated under ``Normal(0, scale)``: scale is 1 for power, ``1/|r|`` for exponential and linear
-(1 where r is 0), and the parameter's own scale for categorical.
+estimated under ``Normal(0, scale)``: scale is 1 for power, ``1/|r|`` for exponential, ``s/|r|`` for
+linear and s for categorical, where s is the parameter's own scale: 1 for log-normal, 1.5 for
+logit-normal, the SD of the typical value's prior for normal. Where r is 0, or a normal parameter's
+prior names no SD, there is no such scale, and the coefficient needs a value or a prior.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,14 +66,20 @@ class Continuous:
         reference = finite_number(self.reference, f"{self.kind}({self.covariate!r}): reference")
         object.__setattr__(self, "reference", reference)
 
-    @property
-    def scale(self) -> float:
-        """SD of the default prior of the coefficient."""
-        return 1.0 if self.reference == 0 else float(f"{1 / abs(self.reference):.12g}")
+    def prior(self, parameter_scale: float | None) -> Prior | Fixed:
+        """Return the coefficient's prior, for a parameter on whose scale additive effects act.
 
-    def prior(self, parameter_scale: float) -> Prior | Fixed:  # noqa: ARG002
-        """Return the coefficient's prior."""
-        return self.coefficient or Prior("Normal", mu=0, sigma=self.scale)
+        Raises
+        ------
+        ModelError
+            If neither the parameter nor the reference says what the coefficient's scale is.
+        """
+        return self.coefficient or _default(self, self._scale(parameter_scale))
+
+    def _scale(self, parameter_scale: float | None) -> float | None:
+        """SD of the default prior: by it, an x of twice the reference moves by one scale."""
+        reach = parameter_scale if self.additive_on_normal else 1.0
+        return None if reach is None or self.reference == 0 else reach / abs(self.reference)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain TOML values."""
@@ -94,9 +102,9 @@ class Power(Continuous):
                 f"power({self.covariate!r}): reference {self.reference:g} must be positive."
             )
 
-    @property
-    def scale(self) -> float:
-        """SD of the default prior of the exponent."""
+    def _scale(self, parameter_scale: float | None) -> float:
+        """SD of the default prior of the exponent, a pure number."""
+        del parameter_scale
         return 1.0
 
     def log_factor(self, x: Tensor, b: Tensor) -> Tensor:
@@ -189,9 +197,9 @@ class Categorical:
                 f"not {self.reference!r}."
             )
 
-    def prior(self, parameter_scale: float) -> Prior | Fixed:
-        """Return the prior of each level's coefficient."""
-        return self.coefficient or Prior("Normal", mu=0, sigma=parameter_scale)
+    def prior(self, parameter_scale: float | None) -> Prior | Fixed:
+        """Return the prior of each level's coefficient; see :meth:`Continuous.prior`."""
+        return self.coefficient or _default(self, parameter_scale)
 
     def log_factor(self, x: Tensor, b: Tensor) -> Tensor:
         """Log of the factor; ``x`` holds level codes, 0 for the reference."""
@@ -289,6 +297,16 @@ def effect_from_dict(entries: Mapping[str, Any], parameter: str) -> Effect:
 def level_label(value: Any) -> Any:
     """Write a level that is a number as text: 1.0 is the level ``"1"``; text stays as it is."""
     return f"{float(value):.15g}" if isinstance(value, Real) else value
+
+
+def _default(effect: Effect | Continuous, scale: float | None) -> Prior:
+    if scale is None:
+        raise ModelError(
+            f"{effect.kind}({effect.covariate!r}, reference={effect.reference!r}): nothing says "
+            "how large the coefficient may be. Give a reference that is not 0, or the "
+            "coefficient: a number (known) or bn.Prior('Normal', mu=0, sigma=...)."
+        )
+    return Prior("Normal", mu=0, sigma=float(f"{scale:.12g}"))
 
 
 def _coefficient(value: object, what: str) -> Coefficient:

@@ -162,10 +162,12 @@ class Normal(_Individual):
     kind: ClassVar[str] = "Normal"
 
     @property
-    def scale(self) -> float:
-        """Scale of an additive effect: the SD of the typical value's default prior."""
-        prior = real_prior(self.typical, self._iiv_number(), "Normal typical value")
-        return prior.keywords.get("sigma", 1.0) if isinstance(prior, Prior) else 1.0
+    def scale(self) -> float | None:
+        """Scale of an additive effect: the SD that the typical value's prior names, if any."""
+        prior = self.typical_prior()
+        if isinstance(prior, Prior):
+            return prior.keywords.get("sigma")
+        return abs(prior.value) + 2.5 * self._iiv_number() or None
 
     def _iiv_number(self) -> float:
         return self.iiv if isinstance(self.iiv, float) else 0.0
@@ -248,7 +250,9 @@ class LogitNormal(_Individual):
         if isinstance(value, Fixed):
             return value
         logit = math.log(share / (1 - share))
-        sd = value.rse / (1 - share) if isinstance(value, Typical) else self.scale
+        sd = self.scale
+        if isinstance(value, Typical):
+            sd = value.rse * abs(number) / ((self.upper - self.lower) * share * (1 - share))
         return Prior("Normal", mu=float(f"{logit:.12g}"), sigma=float(f"{sd:.12g}"))
 
     def _within(self, prior: Prior) -> Prior:

@@ -11,7 +11,7 @@ from bayesnlme.data.summary import as_html
 from bayesnlme.reports import content, figures
 from bayesnlme.reports.equations import shown_sections
 from bayesnlme.reports.numbers import percent
-from bayesnlme.results.fit import Fit
+from bayesnlme.results.fit import Fit, require_fit
 from bayesnlme.results.status import Status
 
 _BANNERS = {
@@ -43,6 +43,7 @@ def report(fit: Fit, path: str | Path, *, title: str | None = None) -> Path:
     StoreError
         If the file cannot be written.
     """
+    require_fit(fit)
     page = render(fit, title or f"{fit.model.name}: posterior report")
     return write_whole(path, lambda part: part.write_text(page, encoding="utf-8"))
 

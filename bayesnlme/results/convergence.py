@@ -96,7 +96,8 @@ class Convergence:
         if self.failures:
             yield (
                 f"{self.failures} transition{'s' * (self.failures > 1)} met a point where the log "
-                "density could not be evaluated (a failed solve); those proposals were rejected."
+                "density could not be evaluated (a failed solve, or a linear covariate effect "
+                "that made a parameter negative). The proposals were rejected; tighter priors help."
             )
         wanted = ESS_PER_CHAIN * self.chains
         if not (self.ess_bulk_min >= wanted and self.ess_tail_min >= wanted):

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayesnlme import names
 from bayesnlme.data import Dataset
+from bayesnlme.errors import FitError
 from bayesnlme.model.model import Model
 from bayesnlme.results import store, summary
 from bayesnlme.results.convergence import Convergence, assess
@@ -90,7 +91,7 @@ class Fit:
             scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
             ``.attrs`` holds the interval and the status.
         """
-        table = summary.tabulate(self.model, self.posterior, interval)
+        table = summary.tabulate(self.model, self.posterior, self.data.units, interval)
         table.attrs["status"] = str(self.status)
         return table
 
@@ -105,8 +106,14 @@ class Fit:
     @property
     def verdict(self) -> str:
         """How the fit ended, in words and numbers."""
-        words = self.convergence.verdict
-        return f"INTERRUPTED. {words}" if self.status is Status.INTERRUPTED else words
+        found = self.convergence
+        if self.status is not Status.INTERRUPTED:
+            return found.verdict
+        words = " ".join(found.problems) or "Nothing is wrong with them so far."
+        return (
+            f"INTERRUPTED: {found.chains} chains of {found.draws} draws, where "
+            f"{self.method['chains']} of {self.method['draws']} were asked for. {words}"
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file, whole or not at all; :func:`load` reads it back.
@@ -158,3 +165,18 @@ def load(path: str | Path) -> Fit:
         If the file is not a fit, was written in a newer format, or was changed since.
     """
     return Fit(**store.read(path))
+
+
+def require_fit(given: object) -> None:
+    """Refuse what is no fit.
+
+    Raises
+    ------
+    FitError
+        Saying what was given.
+    """
+    if not isinstance(given, Fit):
+        raise FitError(
+            "This needs a Fit, as bn.fit(...) or bn.load(...) gives it, "
+            f"not {type(given).__name__}."
+        )

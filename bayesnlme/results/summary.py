@@ -13,13 +13,22 @@ from bayesnlme.model.model import Model
 from bayesnlme.population.covariates import Categorical
 from bayesnlme.population.priors import Fixed
 
+COLUMNS = (
+    "mean", "sd", "median", "lower", "upper", "cv_percent", "unit", "rhat", "ess_bulk", "ess_tail",
+    "mcse_mean",
+)  # fmt: skip
+
 type Row = tuple[str, xr.DataArray, str]
 """Name, draws with dims (chain, draw), and unit."""
 
 
-def tabulate(model: Model, posterior: xr.Dataset, interval: float) -> pd.DataFrame:
+def tabulate(
+    model: Model, posterior: xr.Dataset, units: Mapping[str, str], interval: float
+) -> pd.DataFrame:
     """Tabulate the population parameters; see :meth:`bayesnlme.results.fit.Fit.summary`."""
-    rows = list(population_rows(model, posterior))
+    rows = list(population_rows(model, posterior, units))
+    if not rows:
+        return pd.DataFrame(columns=list(COLUMNS))
     draws = xr.Dataset({name: each.drop_vars(_extra(each)) for name, each, _ in rows})
     tail = (1 - interval) / 2
     over = ("chain", "draw")
@@ -52,7 +61,7 @@ def cv_percent[Draws: (xr.DataArray, xr.Dataset)](omega: Draws) -> Draws:
     return 100.0 * xr.apply_ufunc(np.sqrt, np.exp(omega**2) - 1.0)
 
 
-def population_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
+def population_rows(model: Model, posterior: xr.Dataset, units: Mapping[str, str]) -> Iterator[Row]:
     """Yield the population parameters that were estimated, in the order of the equations."""
     yield from _typical_rows(model, posterior)
     yield from _coefficient_rows(model, posterior)
@@ -67,7 +76,8 @@ def population_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
         for magnitude, prior in residual.priors().items():
             if not isinstance(prior, Fixed):
                 variable = names.magnitude(output, magnitude)
-                yield variable, posterior[variable], ""
+                unit = units.get(output, units.get("DV", "")) if magnitude == "additive" else ""
+                yield variable, posterior[variable], unit
 
 
 def _typical_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from scipy import stats
 import bayesnlme as bn
 from bayesnlme.inference import nuts
 from bayesnlme.odes.op import PopulationSolve
+from bayesnlme.structural.superposition import Superpose, _AddUp
 
 OMEGA = np.array([2.0, 0.5])
 SIGMA = 0.7
@@ -85,8 +86,17 @@ def test_linear_gaussian_posterior_is_exact(line_fit, line_data):
     assert np.abs(draws.std(axis=0) / np.sqrt(np.diag(cov)) - 1).max() < 5 / np.sqrt(ess)
 
 
-def test_fit_of_theophylline_converges(fit):
-    assert fit.status is bn.Status.CONVERGED or fit.convergence.divergences == 0
+@pytest.mark.slow
+def test_the_demo_converges_on_every_seed_tried(model, data):
+    for seed in (1, 2, 3):
+        fit = bn.fit(model, data, seed=seed, progress=False)
+        assert fit.status is bn.Status.CONVERGED, fit.verdict
+        assert fit.convergence.divergences == 0
+        assert fit.convergence.rhat_max < 1.01
+
+
+def test_fit_of_theophylline_finds_the_published_neighbourhood(fit):
+    assert fit.convergence.divergences == 0
     summary = fit.summary()
     assert 1.0 < summary.loc["ka_pop", "mean"] < 2.2
     assert 2.3 < summary.loc["CL_pop", "mean"] < 3.3
@@ -109,7 +119,8 @@ def test_no_python_runs_inside_the_sampler(ode_population, monkeypatch):
     def refuse(*_):
         raise AssertionError("the solver's Python entry was called")
 
-    monkeypatch.setattr(PopulationSolve, "perform", refuse)
+    for operation in (PopulationSolve, Superpose, _AddUp):
+        monkeypatch.setattr(operation, "perform", refuse)
     density = nuts.LogDensity(compiled)
     value, gradient = density(compiled.initial_point_func(1))
     assert np.isfinite(value)
@@ -135,11 +146,23 @@ def test_starting_points_lie_apart_and_can_be_sampled_from(population):
         ({"target_accept": 1.0}, "target_accept"),
         ({"max_depth": -1}, "max_depth"),
         ({"cores": 0}, "cores=0"),
+        ({"cores": 1.5}, "cores=1.5"),
+        ({"target_accept": "a"}, "target_accept='a'"),
     ],
 )
 def test_impossible_options_are_refused(options, words):
     with pytest.raises(bn.ModelError, match=words):
         bn.NUTS(**options)
+
+
+@pytest.mark.parametrize("method", ["nuts", bn.NUTS, 3])
+def test_what_is_no_method_is_refused(model, data, method):
+    with pytest.raises(bn.ModelError, match="no estimator"):
+        bn.fit(model, data, method=method, seed=1)
+
+
+def test_numpy_integers_are_whole_numbers():
+    assert bn.NUTS(draws=np.int64(5)).to_dict()["draws"] == 5
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, True, None])

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 import tomlkit
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bayesnlme import covariates, pk
@@ -350,7 +350,8 @@ def effects(draw):
         level = draw(st.one_of(names, st.integers(0, 9)))
         return covariates.categorical(covariate, reference=level, coefficient=coefficient)
     reference = draw(st.one_of(st.integers(-5, 5), st.floats(-100, 100).map(lambda x: round(x, 3))))
-    return getattr(covariates, kind)(covariate, reference=reference, coefficient=coefficient)
+    known = draw(numbers) if coefficient is None and reference == 0 else coefficient
+    return getattr(covariates, kind)(covariate, reference=reference, coefficient=known)
 
 
 @st.composite
@@ -369,6 +370,12 @@ def parameters(draw):
     return kind(draw(typicals), **options)
 
 
+def _has_scale(parameter):
+    """Say whether the default priors of additive effects have a scale to go by."""
+    effects = (each for each in parameter.covariates if each.additive_on_normal)
+    return parameter.scale is not None or all(each.coefficient is not None for each in effects)
+
+
 @st.composite
 def models(draw):
     structure = draw(
@@ -378,7 +385,7 @@ def models(draw):
                 pk.one_compartment(absorption="first_order", output="cp"),
                 ode_from_dict(
                     {
-                        "rhs": {"A": "-k * A", "B": "where(A > 0.5, k * A, 0) - exp(m) * B"},
+                        "rhs": {"A": "-k * A", "B": "maximum(k * A - 0.5, 0) - exp(m) * B"},
                         "initial": {"B": "m / 3"},
                         "outputs": {"y1": "B / 7", "y2": "log(A + 1)"},
                         "solver": {"rtol": 1e-5},
@@ -395,6 +402,7 @@ def models(draw):
         priors.map(log_normal),
         st.builds(lambda a, b: combined(additive=a, proportional=b), priors, priors),
     )
+    assume(all(_has_scale(each) for each in parts.values()))
     return Model(
         name=draw(names),
         parameters=parts,

@@ -19,11 +19,37 @@ def test_a_number_is_known_a_prior_is_a_prior_and_nothing_is_estimated():
     assert bn.covariates.power("WT", reference=70, exponent=0).prior(1.0) == Fixed(0.0)
 
 
+@pytest.mark.parametrize("reference", [40, -40])
+def test_at_twice_the_reference_the_default_effect_is_one_scale(reference):
+    exponential = bn.covariates.exponential("AGE", reference=reference).prior(7.0)
+    assert exponential.keywords == pytest.approx({"mu": 0.0, "sigma": 1 / 40})
+    linear = bn.covariates.linear("AGE", reference=reference).prior(7.0)
+    assert linear.keywords == pytest.approx({"mu": 0.0, "sigma": 7 / 40})
+
+
 @pytest.mark.parametrize("effect", EFFECTS[1:])
-@pytest.mark.parametrize(("reference", "sd"), [(40, 1 / 40), (-40, 1 / 40), (0, 1.0)])
-def test_the_default_scale_is_one_over_the_reference(effect, reference, sd):
-    prior = effect("AGE", reference=reference).prior(7.0)
-    assert prior.keywords == pytest.approx({"mu": 0.0, "sigma": sd})
+def test_without_a_scale_the_coefficient_must_be_stated(effect):
+    with pytest.raises(bn.ModelError, match="nothing says how large"):
+        effect("AGE", reference=0).prior(1.0)
+    assert effect("AGE", reference=0, coefficient=0.1).prior(1.0) == Fixed(0.1)
+
+
+def test_a_default_effect_rescales_with_the_parameter():
+    """The same model in other units has the same prior of the effect."""
+    for typical in (250.0, bn.fixed(250.0), bn.typical(250.0, rse=0.5)):
+        scale = bn.Normal(typical, iiv=25.0).scale
+        number = typical if isinstance(typical, float) else typical.value
+        thousandth = (
+            number / 1000
+            if isinstance(typical, float)
+            else bn.fixed(0.25)
+            if isinstance(typical, Fixed)
+            else bn.typical(0.25, rse=0.5)
+        )
+        assert bn.Normal(thousandth, iiv=0.025).scale == pytest.approx(scale / 1000)
+    assert bn.Normal(Prior("Uniform", lower=200, upper=300)).scale is None
+    with pytest.raises(bn.ModelError, match="nothing says how large"):
+        bn.covariates.categorical("SEX", reference="F").prior(None)
 
 
 def test_the_default_scale_of_a_level_is_the_parameters_own():

@@ -276,3 +276,11 @@ def test_equations_say_the_bounds():
 def test_equations_of_a_normal_parameter(effect, text):
     parameter = bn.Normal(1.0, iiv=1.0, covariates=[effect])
     assert parameter.text("E0", {effect.covariate: "b"}) == text
+
+
+def test_a_typical_value_between_bounds_keeps_its_relative_error():
+    """By the delta method: SD of the logit is rse |x| / ((b - a) p (1 - p))."""
+    prior = bn.LogitNormal(bn.typical(11.0, rse=0.1), lower=10.0, upper=20.0).typical_prior()
+    assert prior.keywords["sigma"] == pytest.approx(0.1 * 11 / (10 * 0.1 * 0.9))
+    unit = bn.LogitNormal(bn.typical(0.4, rse=0.1)).typical_prior()
+    assert unit.keywords["sigma"] == pytest.approx(0.1 / 0.6)
