@@ -113,13 +113,28 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     if isinstance(condition, sympy.logic.boolalg.BooleanAtom):
         return x if condition else y
     if isinstance(condition, sympy.core.relational._Inequality):
-        return sympy.Piecewise((x, condition), (y, True))
+        return _choose(condition, sympy.sympify(x), sympy.sympify(y))
     if isinstance(condition, sympy.Basic) or _symbolic(x, y):
         raise ModelError(
             f"where was given the condition {condition!r}; a traced equation needs one comparison "
             "with <, <=, > or >=. Nest where for several, and decide constants with a Python if."
         )
     return np.where(condition, x, y)[()]
+
+
+def _choose(condition: Any, x: Any, y: Any) -> Any:
+    """Choose by an inequality; one that compares a choice is taken apart, case by case."""
+    inner = next((e for e in sympy.preorder_traversal(condition) if e.is_Piecewise), None)
+    if inner is None:
+        return sympy.Piecewise((x, condition), (y, True))
+    cases = [
+        (where(*(each.xreplace({inner: value}) for each in (condition, x, y))), case)
+        for value, case in inner.args
+    ]
+    result, _ = cases.pop()
+    for value, case in reversed(cases):
+        result = sympy.Piecewise((value, case), (result, True))
+    return result
 
 
 def _symbolic(*values: Any) -> bool:

@@ -6,8 +6,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from bayesnlme.cli import folders, show
 from bayesnlme.cli.refusals import FINE, INTERRUPTED, NOT_CONVERGED
 from bayesnlme.data import Dataset, read_data
@@ -116,8 +114,11 @@ def _fit_and_write(
         soft_wrap=True,
     )
     found = fit(model, data, method=method, seed=seed)
+    places = _places(stem)
+    found.save(places["fit"])  # before anything that may fail: the draws are what took the time
     summary = found.summary()
-    _write(found, summary, stem)
+    summary.to_csv(places["table"], index_label="parameter")
+    report(found, places["report"])
     console = show.output()
     console.print(show.parameter_table(summary, width=console.width))
     console.print(show.verdict(found.verdict, found.status), soft_wrap=True)
@@ -138,14 +139,6 @@ def _places(stem: Path) -> dict[str, Path]:
     """Return the files of a fit."""
     ends = {"fit": ".nc", "table": "_summary.csv", "report": ".html"}
     return {word: stem.with_name(stem.name + end) for word, end in ends.items()}
-
-
-def _write(found: Fit, summary: pd.DataFrame, stem: Path) -> None:
-    """Write the draws first, since they are what took the time."""
-    places = _places(stem)
-    found.save(places["fit"])
-    summary.to_csv(places["table"], index_label="parameter")
-    report(found, places["report"])
 
 
 def _say_times(found: Fit, began: float) -> None:

@@ -36,4 +36,4 @@ def look_with_table(path: Path, table: Path) -> int:
         findings = check(model, read_data(table, **reading_options(path)))
     except DataError as problem:
         findings = problem.findings
-    return tables.tell(f"{table.name} with {path.name}", findings)
+    return tables.tell(f"{table.name or table} with {path.name}", findings)

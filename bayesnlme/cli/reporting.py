@@ -10,6 +10,8 @@ from bayesnlme.results.fit import load
 
 def write_report(path: Path, page: Path) -> None:
     """Write the report of a stored fit."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "This is a folder, not a fit", str(path))
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "There is no such file", str(path))
     folders.spare([path], [page])

@@ -14,7 +14,7 @@ def look(path: Path) -> int:
         findings = read_data(path).findings
     except DataError as problem:
         findings = problem.findings
-    return tell(path.name, findings)
+    return tell(path.name or str(path), findings)
 
 
 def tell(name: str, findings: tuple[Finding, ...]) -> int:

@@ -14,6 +14,7 @@ from bayesnlme.data import summary
 from bayesnlme.data.arrays import Booleans, Integers
 from bayesnlme.data.kind import Kind
 from bayesnlme.data.records import Covariate, Doses, Observations, Records, make_covariate
+from bayesnlme.data.table_kinds import OPTION
 from bayesnlme.errors import DataError, Finding, did_you_mean
 
 DOSE_EVIDS = (1, 3, 4)
@@ -130,8 +131,8 @@ class Dataset:
         Raises
         ------
         DataError
-            For a subject or output that is not there, or if no observation is
-            left.
+            For a subject or output that is not there, if `where` is no function,
+            or if no observation is left.
 
         Examples
         --------
@@ -144,6 +145,8 @@ class Dataset:
         wanted = _marked(kinds.OUTPUT_NOT_THERE, outputs, self.outputs)
         keep = asked[records.subject]
         keep &= (records.evid != 0) | (records.output < 0) | wanted[records.output]
+        if where is not None and not callable(where):
+            raise DataError([_not_a_function(where)], self.source)
         if where is not None:
             rows = _rows(self.to_frame())
             scored = np.flatnonzero(keep & records.scored)
@@ -287,9 +290,18 @@ def _canonical_bytes(column: Any) -> bytes:
     return "\x1f".join("\x00" if label is None else str(label) for label in column).encode()
 
 
+def _not_a_function(where: object) -> Finding:
+    example = 'where=lambda row: row["TIME"] > 0'
+    return OPTION.at(option="where", given=repr(where), wanted="a function", example=example)
+
+
 def _marked(unknown: Kind, wanted: Iterable[str | int] | None, known: tuple[str, ...]) -> Booleans:
     if wanted is None:
         return np.ones(len(known), dtype=np.bool_)
+    if not isinstance(wanted, Iterable | int):
+        option = "subjects" if unknown is kinds.SUBJECT_NOT_THERE else "outputs"
+        words = {"given": repr(wanted), "wanted": "a list of labels"}
+        raise DataError([OPTION.at(option=option, example=f'{option}=["1", "2"]', **words)])
     named = [wanted] if isinstance(wanted, str | int) else list(wanted)
     labels = [str(each) for each in named]
     strange = [label for label in labels if label not in known]

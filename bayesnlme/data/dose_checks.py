@@ -115,6 +115,8 @@ def _rates(entries: Entries, dose: Booleans) -> Iterator[Finding]:
     rate = entries["RATE"].numbers
     odd = dose & (rate < 0) & ~np.isin(rate, (-1, -2))
     yield from entries.flag(kinds.RATE_NEGATIVE, odd, "RATE")
+    idle = dose & (rate > 0) & (entries["AMT"].numbers == 0) & (entries["SS"].or_zero() == 0)
+    yield from entries.flag(kinds.RATE_NO_AMOUNT, idle, "RATE")
 
 
 def _additional(entries: Entries, dose: Booleans) -> Iterator[Finding]:

@@ -58,6 +58,12 @@ COMPARTMENT_INVALID = Kind(
     message="{cell} is no compartment that can be dosed.",
     remedy="Write its number, counted from 1, or its name; compartments cannot be switched off.",
 )
+RATE_NO_AMOUNT = Kind(
+    code="E_RATE_NO_AMOUNT",
+    message="The dose has a rate (RATE {cell}) but the amount 0, so nothing would be infused.",
+    remedy="Write the amount in AMT, 0 in RATE for a placebo, or SS 1 and II 0 for a constant"
+    " infusion at steady state.",
+)
 RATE_NEGATIVE = Kind(
     code="E_RATE_NEGATIVE",
     message="The rate {cell} is negative.",
@@ -114,5 +120,5 @@ STEADY_STATE_NO_INTERVAL = Kind(
 COMPARTMENT_UNKNOWN = Kind(
     code="E_COMPARTMENT_UNKNOWN",
     message="The dose goes into compartment {label!r}, which the model lacks.",
-    remedy="Give a number from 1 to {count} or a name. {near}",
+    remedy="{choice} {near}",
 )

@@ -109,7 +109,9 @@ def dose_observation_pairs(doses: Doses, observations: Observations) -> tuple[In
     return observation, ranked[position]
 
 
-def compartment_index(doses: Doses, compartments: Sequence[str]) -> Integers:
+def compartment_index(
+    doses: Doses, compartments: Sequence[str], data: Dataset | None = None
+) -> Integers:
     """Turn the compartment labels of doses into positions.
 
     Parameters
@@ -118,6 +120,8 @@ def compartment_index(doses: Doses, compartments: Sequence[str]) -> Integers:
         Label ``"1"`` is the first compartment; names are taken as they are.
     compartments : sequence of str
         Names of the compartments that can be dosed, in order.
+    data : Dataset, optional
+        The data set of the doses, to name subjects and source in an error.
 
     Returns
     -------
@@ -135,15 +139,23 @@ def compartment_index(doses: Doses, compartments: Sequence[str]) -> Integers:
     known[""] = 0
     unknown = [i for i, label in enumerate(doses.compartment) if label not in known]
     if unknown:
-        raise DataError([_unknown_compartment(doses, i, compartments) for i in unknown])
+        findings = [_unknown_compartment(doses, i, compartments, data) for i in unknown]
+        raise DataError(findings) if data is None else DataError(findings, data.source)
     return np.array([known[label] for label in doses.compartment], dtype=np.int64)
 
 
-def _unknown_compartment(doses: Doses, i: int, compartments: Sequence[str]) -> Finding:
-    label = doses.compartment[i]
-    near = did_you_mean(label, compartments)
+def _unknown_compartment(
+    doses: Doses, i: int, compartments: Sequence[str], data: Dataset | None
+) -> Finding:
+    label, count = doses.compartment[i], len(compartments)
+    only = count == 1
     return kinds.COMPARTMENT_UNKNOWN.at(
-        row=int(doses.row[i]), column="CMT", label=label, count=len(compartments), near=near
+        subject=None if data is None else data.subjects[doses.subject[i]],
+        row=int(doses.row[i]),
+        column="CMT",
+        label=label,
+        choice="Only compartment 1 exists." if only else f"Give a number, 1 to {count}, or a name.",
+        near=did_you_mean(label, compartments),
     )
 
 

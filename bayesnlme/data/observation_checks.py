@@ -6,21 +6,19 @@ import numpy as np
 
 from bayesnlme.data import observation_kinds as kinds
 from bayesnlme.data.checks import evids, first_only, meant_as_scored
-from bayesnlme.data.entries import Entries, label
+from bayesnlme.data.entries import Entries
 from bayesnlme.errors import Finding, did_you_mean
 
 
-def check_observations(
-    entries: Entries, outputs: Mapping[str | int, str] | None
-) -> Iterator[Finding]:
+def check_observations(entries: Entries, outputs: Mapping[str, str]) -> Iterator[Finding]:
     """Check what is scored, what it is called, and how it is censored.
 
     Parameters
     ----------
     entries : Entries
         The table by roles.
-    outputs : mapping of str or int to str, or None
-        New names of the outputs.
+    outputs : mapping of str to str
+        New names of the outputs, by label.
 
     Yields
     ------
@@ -30,7 +28,7 @@ def check_observations(
     yield from _anything_scored(entries)
     yield from _values(entries)
     yield from _outputs(entries)
-    yield from _names(entries, outputs or {})
+    yield from _names(entries, outputs)
     yield from _occasions(entries)
     yield from _censoring(entries)
     yield from _limits(entries)
@@ -86,21 +84,20 @@ def _outputs(entries: Entries) -> Iterator[Finding]:
         yield from first_only(entries, kinds.OUTPUT_AMBIGUOUS, scored & other, "CMT", labels=names)
 
 
-def _names(entries: Entries, outputs: Mapping[str | int, str]) -> Iterator[Finding]:
+def _names(entries: Entries, outputs: Mapping[str, str]) -> Iterator[Finding]:
     known = output_labels(entries)
     for old in outputs:
-        if label(str(old)) not in known:
-            yield kinds.OUTPUT_UNKNOWN.at(label=str(old), near=did_you_mean(str(old), known))
+        if old not in known:
+            yield kinds.OUTPUT_UNKNOWN.at(label=old, near=did_you_mean(old, known))
     new = [renamed(each, outputs) for each in known]
     for name in dict.fromkeys(new):
         if new.count(name) > 1:
             yield kinds.OUTPUT_TWICE.at(label=name)
 
 
-def renamed(output: str, outputs: Mapping[str | int, str]) -> str:
+def renamed(output: str, outputs: Mapping[str, str]) -> str:
     """Give an output its new name, if there is one."""
-    names = {label(str(old)): str(new) for old, new in outputs.items()}
-    return names.get(output, output)
+    return outputs.get(output, output)
 
 
 def _occasions(entries: Entries) -> Iterator[Finding]:

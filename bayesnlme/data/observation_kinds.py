@@ -32,6 +32,11 @@ OUTPUT_UNKNOWN = Kind(
     message="outputs= renames {label!r}, which no observation has.",
     remedy="{near}",
 )
+OUTPUT_NAME = Kind(
+    code="E_OUTPUT_NAME",
+    message="outputs= calls the output {label!r} {name}, which is no name.",
+    remedy="Give it a name that is text and does not stand for a missing value.",
+)
 OUTPUT_TWICE = Kind(
     code="E_OUTPUT_TWICE",
     message="Two outputs would both be called {label!r}.",

@@ -19,6 +19,7 @@ from bayesnlme.data.dataset import Dataset
 from bayesnlme.data.dose_checks import check_doses
 from bayesnlme.data.entries import Entries, read_entries
 from bayesnlme.data.observation_checks import check_observations, output_labels, renamed
+from bayesnlme.data.options import MISSING, as_covariates, as_missing, as_outputs, as_units
 from bayesnlme.data.records import make_covariate
 from bayesnlme.data.roles import Roles, assign_roles, cells_of
 from bayesnlme.data.table import Table, read_frame
@@ -32,9 +33,9 @@ def read_data(
     /,
     *,
     units: Mapping[str, str] | None = None,
-    outputs: Mapping[str | int, str] | None = None,
+    outputs: Mapping[str | int, str | int] | None = None,
     covariates: Sequence[str] | None = None,
-    missing: Collection[str] = (".", "NA", ""),
+    missing: Collection[str | float] = MISSING,
     encoding: str = "utf-8",
     **columns: str | int,
 ) -> Dataset:
@@ -56,8 +57,9 @@ def read_data(
         Names for the labels of DVID, such as ``{1: "conc", 2: "pca"}``.
     covariates : sequence of str, optional
         Columns that are covariates; all columns without a role by default.
-    missing : collection of str, optional
-        Cells that stand for a missing value.
+    missing : collection of str or number, optional
+        Cells that stand for a missing value; a number is meant however it is
+        written, so that ``-99`` is ``"-99"`` and ``"-99.0"``.
     encoding : str, optional
         Character encoding of a text file.
     **columns : str or int
@@ -73,7 +75,7 @@ def read_data(
     ------
     DataError
         With all problems of the table, each with its code, subject, row,
-        column, and what to do.
+        column, and what to do; or for an option that is not of the right kind.
 
     Notes
     -----
@@ -90,20 +92,22 @@ def read_data(
     >>> read_data(frame, id="SUBJ").n_observations
     2
     """
-    table = _table(source, _listed(missing), encoding)
-    asked = None if covariates is None else _listed(covariates)
+    marks = as_missing(missing)
+    new_names, new_units = as_outputs(outputs, marks), as_units(units)
+    asked = as_covariates(covariates)
+    table = _table(source, marks, encoding)
     roles = assign_roles(table, columns, asked)
     _refuse_ownerless(table, roles)
     entries, problems = read_entries(table, roles)
     values = covariate_values(table, roles)
     known = output_labels(entries)
-    names = tuple(renamed(each, outputs or {}) for each in known)
+    names = tuple(renamed(each, new_names) for each in known)
     declared = canonical_units(
-        units or {}, _aliases(table, roles, dict(zip(known, names, strict=True)))
+        new_units, _aliases(table, roles, dict(zip(known, names, strict=True)))
     )
     found = [*table.findings, *roles.findings, *problems, *check_records(entries, table)]
     found += check_doses(entries, table, roles)
-    found += check_observations(entries, outputs)
+    found += check_observations(entries, new_names)
     found += check_covariates(table, values, [entries.subjects[i] for i in entries.subject])
     found += check_units(declared, (*MEASURES, *names, *values), dosed=_dosed(entries))
     findings = _refuse_errors(found, table.source)
@@ -118,11 +122,6 @@ def read_data(
         records=records,
         covariates={name: make_covariate(name, each, records) for name, each in values.items()},
     )
-
-
-def _listed(names: Iterable[str]) -> tuple[str, ...]:
-    """Take a lone name as a list of one."""
-    return (names,) if isinstance(names, str) else tuple(names)
 
 
 def _table(source: Any, missing: Collection[str], encoding: str) -> Table:

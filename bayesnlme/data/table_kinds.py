@@ -7,10 +7,20 @@ FILE_MISSING = Kind(
     message="There is no file {path!r}.",
     remedy="Check the path. {near}",
 )
+FILE_IS_FOLDER = Kind(
+    code="E_FILE_IS_FOLDER",
+    message="{path!r} is a folder, not a file.",
+    remedy="Give the path of a table. {files}",
+)
 SOURCE = Kind(
     code="E_SOURCE",
     message="A table cannot be read from an object of type {kind}.",
     remedy="Pass a path, or a pandas or polars data frame (collect a lazy one first).",
+)
+OPTION = Kind(
+    code="E_OPTION",
+    message="{option}= is {given}, not {wanted}.",
+    remedy="Write it as in {example}.",
 )
 FILE_NOT_TEXT = Kind(
     code="E_FILE_NOT_TEXT",

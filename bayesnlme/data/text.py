@@ -50,19 +50,20 @@ def read_text(path: Path, missing: Collection[str], encoding: str) -> Table:
     DataError
         If the file cannot be read, decoded, or cut into equal rows.
     """
+    source = path.name or str(path)
     try:
         text = _decode(_bytes(path), encoding)
         delimiter = _delimiter(text)
         rows = _split(text, delimiter)
     except DataError as error:
-        raise DataError(error.findings, path.name) from None
+        raise DataError(error.findings, source) from None
     problems = _ragged(rows, delimiter)
     if problems:
-        raise DataError(problems, path.name)
+        raise DataError(problems, source)
     note = kinds.DELIMITER.at(delimiter=DELIMITERS[delimiter])
     columns = list(zip(*rows[1:], strict=True)) or [() for _ in rows[0]]
     findings = [] if delimiter == "," else [note]
-    return make_table(rows[0], columns, missing, source=path.name, findings=findings)
+    return make_table(rows[0], columns, missing, source=source, findings=findings)
 
 
 def _refuse(finding: Finding) -> DataError:
@@ -70,6 +71,8 @@ def _refuse(finding: Finding) -> DataError:
 
 
 def _bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise _refuse(kinds.FILE_IS_FOLDER.at(path=str(path), files=_tables_in(path)))
     if not path.is_file():
         folder = path.parent
         names = sorted(each.name for each in folder.glob("*.*")) if folder.is_dir() else []
@@ -79,6 +82,11 @@ def _bytes(path: Path) -> bytes:
     except OSError as error:
         reason = f"a file that cannot be opened ({error.strerror})"
         raise _refuse(kinds.FILE_NOT_TEXT.at(what=reason)) from error
+
+
+def _tables_in(folder: Path) -> str:
+    names = sorted(each.name for each in folder.glob("*.csv"))
+    return f"There are {', '.join(map(repr, names[:8]))} in it." if names else ""
 
 
 def _decode(content: bytes, encoding: str) -> str:

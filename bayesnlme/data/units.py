@@ -9,11 +9,22 @@ from bayesnlme.data import table_kinds as kinds
 from bayesnlme.errors import Finding, did_you_mean
 
 MEASURES = ("TIME", "AMT", "DV")
+BIOLOGICAL = (
+    "international_unit = [biological_activity] = IU = U",
+    "copy = [copies] = _ = copies",
+    "cell = [cells]",
+)
+"""Units that pint lacks. U is the IU of drugs here (insulin, heparin), not micromole per minute."""
 
 
 @functools.cache
 def _registry() -> pint.UnitRegistry:
-    return pint.UnitRegistry(cache_folder=None, autoconvert_offset_to_baseunit=True)
+    registry = pint.UnitRegistry(
+        cache_folder=None, autoconvert_offset_to_baseunit=True, on_redefinition="ignore"
+    )
+    for definition in BIOLOGICAL:
+        registry.define(definition)
+    return registry
 
 
 def canonical_units(units: Mapping[str, str], aliases: Mapping[str, str]) -> dict[str, str]:

@@ -5,8 +5,8 @@ gradients in :math:`\eta_i`, and Hessian blocks, for all subjects at once. Since
 depends on another subject's random effects, the gradient of a sum over subjects is the gradient of
 each, and one row of every Hessian block comes from one more pass.
 
-Linearisation, Laplace, quadrature, SAEM, importance sampling and marginal cross-validation are
-built on these, so that no estimator has a likelihood of its own.
+No estimator uses these yet. Linearisation, Laplace, quadrature, SAEM, importance sampling and
+marginal cross-validation will be built on them, so that none has a likelihood of its own.
 """
 
 from collections.abc import Mapping
@@ -65,8 +65,10 @@ class SubjectDensities:
     def hessians(self, values: Values, eta: Floats) -> Floats:
         """Return the Hessian blocks of log p(y_i, eta_i) in eta_i.
 
-        By central differences of the analytic gradient, one pair of passes for each effect, so
-        that closed forms and ODEs are served alike; relative error about 1e-8.
+        By central differences of the analytic gradient, one pair of passes for each effect.
+        Largest error on the theophylline model, relative to the largest entry of a block and to
+        each entry: 5e-11 and 3e-9 in closed form; 8e-7 and 1e-5 as an ODE with the default
+        tolerances, because a difference magnifies the error of the solver.
 
         Returns
         -------

@@ -10,6 +10,7 @@ from typing import Any
 import sympy
 
 from bayesnlme.errors import ModelError, did_you_mean
+from bayesnlme.odes.continuity import check_continuous
 from bayesnlme.odes.derivative import derivative
 from bayesnlme.odes.text import RESERVED, TIME, parse, symbol, text
 
@@ -50,11 +51,6 @@ class Problem:
     def __post_init__(self) -> None:
         content = json.dumps(self.to_dict(), sort_keys=False)
         object.__setattr__(self, "key", hashlib.sha256(content.encode()).hexdigest())
-
-    @property
-    def time_symbol(self) -> sympy.Symbol:
-        """The symbol of time."""
-        return symbol(TIME)
 
     @property
     def state_symbols(self) -> tuple[sympy.Symbol, ...]:
@@ -170,7 +166,8 @@ def problem_from_text(
     Raises
     ------
     ModelError
-        If an equation cannot be read, or the names contradict each other.
+        If an equation cannot be read, the names contradict each other, or an equation may jump
+        where a parameter or a state says.
     """
     order = tuple(rhs) if states is None else tuple(states)
     check_states(rhs, order, what="rhs")
@@ -203,7 +200,14 @@ def make_problem(
     outputs: Sequence[str] | Mapping[str, Any],
     readouts: Sequence[sympy.Expr],
 ) -> Problem:
-    """Check the names of a problem, bring its expressions to canonical form and freeze it."""
+    """Check a problem, bring its expressions to canonical form and freeze it.
+
+    Raises
+    ------
+    ModelError
+        If names contradict each other, or a derivative or an initial value may jump where a
+        parameter or a state says.
+    """
     check_names(states, parameters, tuple(outputs))
     if not parameters:
         raise ModelError("These equations have no parameter, so there is nothing to estimate.")
@@ -213,7 +217,7 @@ def make_problem(
     for name, start in zip(states, initial, strict=True):
         for each in sorted(s.name for s in start.free_symbols if s.name not in parameters):
             raise ModelError(f"The initial value of {name!r} may not depend on {each!r}.")
-    return Problem(
+    problem = Problem(
         states=tuple(states),
         parameters=tuple(each for each in parameters if each in used),
         rhs=_canonical(rhs),
@@ -221,6 +225,8 @@ def make_problem(
         outputs=tuple(outputs),
         readouts=_canonical(readouts),
     )
+    _check_switches(problem)
+    return problem
 
 
 def ordered_names(expressions: Sequence[sympy.Expr]) -> tuple[str, ...]:
@@ -263,6 +269,13 @@ def check_names(*groups: Sequence[str]) -> None:
         twice = sorted({name for name in group if group.count(name) > 1})
         if twice:
             raise ModelError(f"{twice[0]!r} is used twice: every name means one thing.")
+
+
+def _check_switches(problem: Problem) -> None:
+    """Refuse moving jumps in derivatives and initial values; outputs may have them."""
+    for word, expressions in (("d {}/dt", problem.rhs), ("initial {}", problem.initial)):
+        for name, each in zip(problem.states, expressions, strict=True):
+            check_continuous(each, label=word.format(name), parameters=problem.parameter_symbols)
 
 
 def _canonical(expressions: Sequence[sympy.Expr]) -> Expressions:

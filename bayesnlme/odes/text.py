@@ -209,6 +209,8 @@ class _Reader:
                 return self._binary(node, _BINARY[type(op)], self.read(left), self.read(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 return self._call(node, name, arguments)
+            case ast.BinOp(op=ast.BitXor()):
+                raise self._error(node, "uses ^", hint="Write a power with **, as in x**2.")
         raise self._error(node, "is not allowed in an equation")
 
     def _number(self, node: ast.AST, value: float) -> Any:

@@ -32,7 +32,8 @@ def trace(
     Raises
     ------
     ModelError
-        If a function cannot be traced, or names contradict each other.
+        If a function cannot be traced, names contradict each other, or a derivative or an initial
+        value may jump where a parameter or a state says.
     """
     order = _names(states)
     check_names(order, (), tuple(outputs))

@@ -1,27 +1,26 @@
 """Fits on disk: one netCDF file that holds draws, model, table and their hashes.
 
-Nothing in the file is code. The model is its TOML text, the table a CSV, the rest numbers and JSON;
+Nothing in the file is code. The model is its TOML text, the rest numbers and JSON;
 a file whose content does not match its own fingerprint is refused.
 """
 
 import hashlib
-import io
 import json
-from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from bayesnlme._files import write_whole
-from bayesnlme.data import Dataset, read_data
+from bayesnlme.data import Dataset
+from bayesnlme.data.archive import dump_data, parse_data
 from bayesnlme.errors import BayesNLMEError, StoreError
 from bayesnlme.model.toml import parse_model, write_model
 from bayesnlme.results.status import Status
 
-FORMAT = 1
+FORMAT = 2
 _SOURCE = "bayesnlme"
 _TEXTS = ("model", "table", "manifest")
 
@@ -52,8 +51,10 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises
     ------
     StoreError
-        If the file is not a fit, was written in a newer format, or was changed since.
+        If there is no such file, or it is not a fit, was written in another format, or was changed
+        since.
     """
+    _require_file(path)
     try:
         tree = xr.load_datatree(path, engine="h5netcdf")
         texts = {
@@ -77,12 +78,13 @@ def _restore(
 ) -> dict[str, Any]:
     try:
         model = parse_model(texts["model"])
-        data = _read_table(texts["table"], manifest)
-    except BayesNLMEError as problem:
+        data = parse_data(texts["table"])
+    except (BayesNLMEError, KeyError, ValueError, TypeError, IndexError) as problem:
         raise StoreError(f"{path}: cannot be restored: {problem}") from problem
+    _require_same_data(path, data, manifest["provenance"])
     return {
         "model": model,
-        "data": replace(data, source=manifest["source"]),
+        "data": data,
         "method": manifest["method"],
         "seed": manifest["seed"],
         "status": Status(manifest["status"]),
@@ -92,16 +94,13 @@ def _restore(
 
 
 def _texts(fit: Any) -> xr.Dataset:
-    model, table = write_model(fit.model), _write_table(fit.data)
+    model, table = write_model(fit.model), dump_data(fit.data)
     manifest = {
         "format": FORMAT,
         "method": dict(fit.method),
         "seed": fit.seed,
         "status": str(fit.status),
         "provenance": dict(fit.provenance),
-        "units": dict(fit.data.units),
-        "source": fit.data.source,
-        "covariates": list(fit.data.covariates),
         "fingerprint": _fingerprint(fit.tree, model, table),
     }
     texts = {"model": model, "table": table, "manifest": json.dumps(manifest)}
@@ -113,13 +112,21 @@ def _texts(fit: Any) -> xr.Dataset:
     )
 
 
-def _write_table(data: Dataset) -> str:
-    return data.to_frame().to_csv(index=False, na_rep=".")
+def _require_file(path: str | Path) -> None:
+    if not isinstance(path, str | PathLike):
+        raise StoreError(f"{path!r} is no path of a file.")
+    if Path(path).is_dir():
+        raise StoreError(f"{path}: this is a folder. Give the path of a fit, ending in .nc.")
+    if not Path(path).exists():
+        raise StoreError(f"{path}: there is no such file. Check the path.")
 
 
-def _read_table(text: str, manifest: dict[str, Any]) -> Dataset:
-    frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    return read_data(frame, units=manifest["units"], covariates=manifest["covariates"])
+def _require_same_data(path: str | Path, data: Dataset, provenance: dict[str, Any]) -> None:
+    if data.hash != provenance.get("data_hash"):
+        raise StoreError(
+            f"{path}: the table in the file is not the one that was fitted (its hash differs from "
+            "the data_hash of the provenance). Fit the table again."
+        )
 
 
 def _fingerprint(tree: xr.DataTree, *texts: str) -> str:

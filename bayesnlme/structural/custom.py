@@ -11,7 +11,6 @@ import sympy
 from bayesnlme._types import Tensor
 from bayesnlme.data import Dataset
 from bayesnlme.data.events import compartment_index, expand_doses, offsets
-from bayesnlme.data.records import Doses
 from bayesnlme.errors import DataError, Finding, ModelError, did_you_mean
 from bayesnlme.odes.op import solve_key, solve_population
 from bayesnlme.odes.problem import Problem, problem_from_text
@@ -20,7 +19,7 @@ from bayesnlme.odes.solver import Solver
 from bayesnlme.odes.text import symbol, text
 from bayesnlme.odes.trace import trace
 from bayesnlme.structural.base import Equation
-from bayesnlme.structural.one_compartment import refuse_beyond_bolus_and_infusion
+from bayesnlme.structural.doses import refuse_beyond_bolus_and_infusion
 
 _ENTRIES = ("states", "parameters", "rhs", "initial", "outputs", "solver")
 
@@ -143,7 +142,8 @@ def ode(
     Raises
     ------
     ModelError
-        If a function cannot be traced, or names contradict each other.
+        If a function cannot be traced, names contradict each other, or a derivative or an initial
+        value may jump where a parameter or a state says.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def _solver_from_dict(options: Mapping[str, Any]) -> Solver:
 
 
 def _schedule(problem: Problem, data: Dataset) -> Schedule:
-    records = _records(problem, expand_doses(data))
+    records = _records(problem, data)
     seen = data.observations
     n_subjects, n_observations = data.n_subjects, len(seen.time)
     return Schedule(
@@ -234,8 +234,9 @@ def _schedule(problem: Problem, data: Dataset) -> Schedule:
     )
 
 
-def _records(problem: Problem, doses: Doses) -> dict[str, np.ndarray]:
+def _records(problem: Problem, data: Dataset) -> dict[str, np.ndarray]:
     """Return one entry per dose, and one before it where it resets the system."""
+    doses = expand_doses(data)
     given = (doses.amount > 0) | (doses.rate > 0) | ~doses.reset
     source = np.repeat(np.arange(len(doses.time)), doses.reset.astype(int) + given)
     first = np.diff(source, prepend=-1) > 0
@@ -245,7 +246,7 @@ def _records(problem: Problem, doses: Doses) -> dict[str, np.ndarray]:
         "subject": doses.subject[source],
         "time": doses.time[source],
         "kind": np.where(resets, Kind.RESET, kind).astype(np.int64),
-        "compartment": compartment_index(doses, problem.states)[source],
+        "compartment": compartment_index(doses, problem.states, data)[source],
         "amount": np.where(resets, 0.0, doses.amount[source]),
         "rate": np.where(resets, 0.0, doses.rate[source]),
         "interval": doses.interval[source],

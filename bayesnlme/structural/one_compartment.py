@@ -19,9 +19,10 @@ from bayesnlme.data.events import (
     expand_doses,
     offsets,
 )
-from bayesnlme.errors import DataError, Finding, ModelError
+from bayesnlme.errors import ModelError
 from bayesnlme.population.covariates import latex_name
 from bayesnlme.structural.base import Equation
+from bayesnlme.structural.doses import refuse_beyond_bolus_and_infusion
 from bayesnlme.structural.superposition import CENTRAL, DEPOT, superpose
 
 type Absorption = Literal["first_order"] | None
@@ -81,7 +82,7 @@ class OneCompartment:
         """
         refuse_beyond_bolus_and_infusion(data)
         doses, observations = expand_doses(data), data.observations
-        where = compartment_index(doses, self.compartments)
+        where = compartment_index(doses, self.compartments, data)
         observation, dose = dose_observation_pairs(doses, observations)
         rate = doses.rate[dose]
         duration = np.divide(doses.amount[dose], rate, out=np.zeros_like(rate), where=rate > 0)
@@ -157,32 +158,3 @@ def one_compartment(*, absorption: Absorption = None, output: str = "conc") -> O
     if not isinstance(output, str) or not output.isidentifier():
         raise ModelError(f"one_compartment: output {output!r} is not a valid name.")
     return OneCompartment(absorption=absorption, output=output)
-
-
-def refuse_beyond_bolus_and_infusion(data: Dataset) -> None:
-    """Refuse dose records whose meaning needs more than a bolus or a known infusion.
-
-    Raises
-    ------
-    DataError
-        Naming every record with a modelled rate or duration or a steady state.
-    """
-    doses = data.doses
-    kinds = (
-        (doses.rate < 0, "E_RATE_UNMODELLED", "RATE", "a modelled rate or duration (RATE -1, -2)"),
-        (doses.steady_state != 0, "E_STEADY_STATE", "SS", "a steady-state dose"),
-    )
-    findings = [
-        Finding(
-            code=code,
-            message=f"This record asks for {words}, which the structural model cannot express.",
-            remedy="Write the doses out as boluses (RATE 0) or infusions of known rate.",
-            subject=data.subjects[doses.subject[i]],
-            row=int(doses.row[i]),
-            column=column,
-        )
-        for mask, code, column, words in kinds
-        for i in np.flatnonzero(mask)
-    ]
-    if findings:
-        raise DataError(findings, data.source)

@@ -33,7 +33,7 @@ def made_fit():
     return Fit(
         model=model,
         data=data,
-        method={"name": "NUTS", "draws": 200},
+        method={"name": "NUTS", "draws": 200, "chains": 4},
         seed=1,
         status=Status.CONVERGED,
         tree=xr.DataTree.from_dict({"posterior": _posterior(data), "sample_stats": _stats()}),

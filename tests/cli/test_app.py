@@ -345,3 +345,23 @@ def test_a_bug_is_not_taken_for_bad_input(run, calls, files, tmp_path):
     calls.answer = ZeroDivisionError("a bug")
     result = run("fit", *files, "-o", tmp_path)
     assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_the_draws_are_kept_whatever_fails_after_them(run, calls, files, tmp_path, monkeypatch):
+    def fail(*_):
+        raise FitError("No table can be made of this.")
+
+    monkeypatch.setattr("bayesnlme.results.fit.Fit.summary", fail)
+    result = run("fit", *files, "-o", tmp_path)
+    assert (result.exit_code, "No table can be made" in result.stderr) == (1, True)
+    assert load(tmp_path / "theo.nc").model == theophylline_model()
+
+
+def test_a_folder_is_no_input(run, tmp_path):
+    result = run("check", "/")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("/: 1 error")
+    assert "E_FILE_IS_FOLDER" in result.stdout
+    result = run("report", tmp_path)
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert "This is a folder, not a fit" in result.stderr

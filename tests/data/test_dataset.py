@@ -172,6 +172,9 @@ def test_subset_of_observations_keeps_the_doses(data):
         ({"subjects": ["13"]}, "E_SUBJECT_NOT_THERE"),
         ({"outputs": ["conc"]}, "E_OUTPUT_NOT_THERE"),
         ({"subjects": []}, "E_NOTHING_LEFT"),
+        ({"where": 3}, r"E_OPTION: where= is 3, not a function"),
+        ({"subjects": 1.5}, r"E_OPTION: subjects= is 1.5"),
+        ({"outputs": 1.5}, r"E_OPTION: outputs= is 1.5"),
         ({"where": lambda row: row["DV"] > 100}, "E_NOTHING_LEFT"),
     ],
 )

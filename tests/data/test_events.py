@@ -155,6 +155,16 @@ def test_an_unknown_compartment_is_told_with_its_row():
     assert [found.row for found in caught.value.findings] == [1, 2]
 
 
+def test_an_unknown_compartment_is_told_with_subject_and_source():
+    data = data_of(dose(7, 0, cmt="2"), sample(7, 2))
+    with pytest.raises(DataError, match="Only compartment 1 exists") as caught:
+        compartment_index(expand_doses(data), ["central"], data)
+    assert caught.value.findings[0].subject == "7"
+    assert caught.value.source == data.source
+    with pytest.raises(DataError, match="a number, 1 to 2, or a name"):
+        compartment_index(data_of(dose(7, 0, cmt="3"), sample(7, 2)).doses, ["depot", "central"])
+
+
 def test_offsets_cover_subjects_without_entries():
     assert offsets(np.array([1, 1, 3]), 5).tolist() == [0, 0, 2, 2, 3, 3]
     assert offsets(np.array([], dtype=np.int64), 2).tolist() == [0, 0, 0]

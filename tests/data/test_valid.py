@@ -7,6 +7,7 @@ import pytest
 
 from bayesnlme.data import read_data
 from bayesnlme.data.datasets import theophylline
+from bayesnlme.data.units import unit_factor
 from bayesnlme.errors import Severity
 
 BASE = """ID,TIME,EVID,AMT,CMT,DV,MDV,WT
@@ -54,6 +55,53 @@ def test_a_plain_table(base):
 def test_a_placebo_arm_of_dose_zero(read):
     data = read(BASE.replace("2,0,1,100", "2,0,1,0"))
     np.testing.assert_array_equal(data.doses.amount, [100, 0])
+
+
+def test_a_placebo_infusion_of_amount_and_rate_zero(read):
+    text = "ID,TIME,EVID,AMT,CMT,RATE,DV\n1,0,1,0,1,0,.\n1,1,0,0,2,0,3\n"
+    assert read(text).doses.rate.tolist() == [0]
+
+
+def test_a_constant_infusion_at_steady_state_has_a_rate_without_amount(read):
+    text = "ID,TIME,EVID,AMT,CMT,RATE,SS,II,DV\n1,0,1,0,1,5,1,0,.\n1,1,0,0,2,0,0,0,3\n"
+    assert read(text).doses.rate.tolist() == [5]
+
+
+@pytest.mark.parametrize("marks", [[-99], -99, [-99.0], ["-99"], ("-99", ".")])
+def test_a_missing_mark_may_be_a_number(marks):
+    frame = pd.DataFrame({"ID": [1, 1, 1], "TIME": [0, 1, 2], "DV": [2.5, -99.0, 3.0]})
+    for table in (frame, frame.astype({"DV": object}).replace({-99.0: -99})):
+        assert read_data(table, missing=marks).n_observations == 2
+
+
+def test_a_missing_mark_that_is_a_number_is_found_in_a_file(read):
+    assert read("ID,TIME,DV\n1,0,2\n1,1,-99\n", missing=[-99]).n_observations == 1
+
+
+@pytest.mark.parametrize(("name", "label"), [(2, "2"), (2.0, "2"), ("2.0", "2"), (" c ", "c")])
+def test_the_name_of_an_output_is_read_like_a_label(name, label):
+    frame = pd.DataFrame({"ID": [1, 1], "TIME": [0, 1], "DV": [2.5, 3.0]})
+    data = read_data(frame, outputs={1: name})
+    assert data.outputs == (label,)
+    assert read_data(data.to_frame()).hash == data.hash
+
+
+def test_a_unit_may_be_given_by_the_number_of_an_output(read):
+    data = read("ID,TIME,DV,DVID\n1,0,2,1\n1,1,3,2\n", units={2: "mg/L"})
+    assert dict(data.units) == {"2": "mg/L"}
+
+
+@pytest.mark.parametrize("unit", ["IU", "U", "kIU", "mU", "copies", "cells", "cell", "copy"])
+def test_units_of_biology(read, unit):
+    units = {"TIME": "h", "AMT": unit, "DV": f"{unit}/mL"}
+    assert dict(read(BASE, units=units).units) == units
+    assert unit_factor([(unit, 1), ("mL", -1), (f"{unit}/L", -1)]) == pytest.approx(1000.0)
+
+
+def test_units_of_biology_are_not_mixed_up():
+    assert unit_factor([("mU/L", 1), ("IU/L", -1)]) == pytest.approx(1e-3)
+    for one, other in [("IU", "mg"), ("copies", "cells"), ("U", "umol/min"), ("cells", "IU")]:
+        assert unit_factor([(one, 1), (other, -1)]) is None
 
 
 def test_a_placebo_arm_at_steady_state(read):

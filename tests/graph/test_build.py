@@ -1,10 +1,14 @@
 """The graph against a log density written by hand, and against itself under symmetries."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import special, stats
 
 import bayesnlme as bn
+from bayesnlme.odes.op import PopulationSolve
+from bayesnlme.structural.superposition import Superpose
 from tests.conftest import draw_points, frame, theophylline_equations, theophylline_model
 
 FAST = "FAST_COMPILE"
@@ -153,6 +157,51 @@ def test_units_rescale(prior_points, data, structure):
         there = point | {"conc_additive_log__": point["conc_additive_log__"] + np.log(1000)}
         expected = one(point) - data.n_observations * np.log(1000)
         assert other(there) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("structure", "rel"), [(None, 1e-10), ("equations", 1e-6)])
+def test_units_of_time_rescale(prior_points, data, structure, rel):
+    """Minutes instead of hours: with ka and CL per minute the density is the same."""
+    table = data.to_frame()
+    first = theophylline_model(theophylline_equations() if structure else None)
+    per_minute = {
+        name: dataclasses.replace(each, typical=number / 60, unit=unit)
+        for name, number, unit in (("ka", 1.5, "1/min"), ("CL", 2.8, "L/min"))
+        for each in (first.parameters[name],)
+    }
+    second = first.replace(parameters={**first.parameters, **per_minute})
+    one, other = (
+        bn.build(each, bn.read_data(frame)).pymc.compile_logp(mode=FAST)
+        for each, frame in ((first, table), (second, table.assign(TIME=table["TIME"] * 60)))
+    )
+    for point in prior_points[:5]:
+        there = point | {
+            name: point[name] - np.log(60) for name in ("ka_pop_log__", "CL_pop_log__")
+        }
+        assert other(there) == pytest.approx(one(point), rel=rel)
+
+
+@pytest.mark.parametrize(
+    ("built", "operation"), [("population", Superpose), ("ode_population", PopulationSolve)]
+)
+def test_one_solve_per_joint_log_density_and_gradient(
+    request, monkeypatch, prior_points, built, operation
+):
+    graph = request.getfixturevalue(built).pymc
+    calls = []
+    perform = operation.perform
+
+    def counted(self, *given):
+        calls.append(self)
+        return perform(self, *given)
+
+    monkeypatch.setattr(operation, "perform", counted)
+    function = graph.compile_fn([graph.logp(), graph.dlogp()], mode=FAST)
+    for count, point in enumerate(prior_points[:3], 1):
+        value, gradient = function(point)
+        assert np.isfinite(value)
+        assert np.isfinite(gradient).all()
+        assert len(calls) == count
 
 
 def test_two_outputs_have_observation_dims_of_their_own():

@@ -89,6 +89,29 @@ def test_hessian_blocks_are_exact_where_the_density_is_quadratic(data):
         np.testing.assert_allclose(found[subject], expected, rtol=1e-6)
 
 
+def sixth_order_hessians(densities, eta, step=2e-3):
+    blocks = np.empty((*eta.shape, eta.shape[1]))
+    for k in range(eta.shape[1]):
+        move = step * np.eye(eta.shape[1])[k]
+        near, middle, far = (
+            sum(densities.gradients(VALUES, eta + n * move))
+            - sum(densities.gradients(VALUES, eta - n * move))
+            for n in (1, 2, 3)
+        )
+        blocks[:, :, k] = (45 * near - 9 * middle + far) / (60 * step)
+    return blocks
+
+
+def test_hessian_blocks_are_as_exact_as_said(densities, ode_population, eta):
+    exact = sixth_order_hessians(densities, eta)
+    largest = np.abs(exact).max(axis=(1, 2), keepdims=True)
+    solved = subject_densities(ode_population)
+    for each, of_largest, of_entry in ((densities, 1e-10, 1e-8), (solved, 2e-6, 3e-5)):
+        error = np.abs(each.hessians(VALUES, eta) - exact)
+        assert (error / largest).max() < of_largest
+        assert (error / np.abs(exact)).max() < of_entry
+
+
 def test_missing_values_are_named(densities, eta):
     with pytest.raises(bn.ModelError, match="V_pop missing"):
         densities.log_densities({k: v for k, v in VALUES.items() if k != "V_pop"}, eta)

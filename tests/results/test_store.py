@@ -1,7 +1,10 @@
 """Fits on disk."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesnlme as bn
@@ -55,8 +58,66 @@ def test_other_files_are_refused(tmp_path):
     text.write_text("nothing of the kind")
     with pytest.raises(bn.StoreError):
         bn.load(text)
-    with pytest.raises(bn.StoreError):
+    with pytest.raises(bn.StoreError, match=r"absent\.nc: there is no such file"):
         bn.load(tmp_path / "absent.nc")
+    with pytest.raises(bn.StoreError, match="this is a folder"):
+        bn.load(tmp_path)
+    with pytest.raises(bn.StoreError, match="3 is no path"):
+        bn.load(3)
+
+
+def test_a_table_that_is_not_the_fitted_one_is_refused(fit, tmp_path):
+    other = replace(fit, data=fit.data.subset(subjects=fit.data.subjects[:-1]))
+    with pytest.raises(bn.StoreError, match="not the one that was fitted"):
+        bn.load(other.save(tmp_path / "other.nc"))
+
+
+def test_labels_that_look_like_holes_survive(fit, tmp_path):
+    frame = pd.DataFrame(
+        {
+            "ID": ["NA", "NA", "", ""],
+            "TIME": [0.0, 1.0, 0.0, 1.0],
+            "DV": [1.5, 2.5, 1.0, -7.0],
+            "SEX": ["NA", "NA", ".", "-7"],
+        }
+    )
+    data = bn.read_data(frame, missing=["-7"])
+    data = replace(data, outputs=(".",))
+    again = _stored_with(fit, data, tmp_path)
+    assert again.subjects == ("NA", "")
+    assert again.outputs == (".",)
+    assert again.covariates["SEX"].values.tolist() == ["NA", "NA", ".", None]
+
+
+def test_a_part_of_a_table_survives_with_its_rows_and_kinds(fit, tmp_path):
+    frame = pd.DataFrame(
+        {
+            "ID": [1, 1, 2, 2],
+            "TIME": [0.0, 0.0, 0.0, 1.0],
+            "DV": [5.0, 5.0, 3.0, 9.0],
+            "DVID": [1, 1, 2, 1],
+            "LEVEL": ["x", "x", "1", "1"],
+            "REPLICATE": [1, 2, 1, 1],
+        }
+    )
+    named = {1: "pca", 2: "conc"}
+    data = bn.read_data(frame, outputs=named, covariates=["LEVEL"], units={"pca": "%"})
+    again = _stored_with(fit, data, tmp_path)
+    assert again.outputs == ("pca", "conc")
+    assert again.findings == data.findings
+    part = data.subset(subjects=[2])
+    again = _stored_with(fit, part, tmp_path)
+    assert again.covariates["LEVEL"].levels == ("1",)
+    assert again.observations.row.tolist() == [3, 4]
+    assert dict(again.units) == {"pca": "%"}
+
+
+def _stored_with(fit, data, folder):
+    stored = replace(fit, data=data, provenance={**fit.provenance, "data_hash": data.hash})
+    again = bn.load(stored.save(folder / "fit.nc")).data
+    assert again.hash == data.hash
+    assert repr(again) == repr(data)
+    return again
 
 
 def test_saving_leaves_no_half_written_file(fit, tmp_path, monkeypatch):
