@@ -5,25 +5,12 @@ import pandas as pd
 import pytest
 
 import bayesnlme as bn
+from bayesnlme.model import examples
 
 
 def theophylline_model(structure=None):
-    return bn.Model(
-        name="theophylline",
-        parameters={
-            "ka": bn.LogNormal(1.5, iiv=0.6, unit="1/h"),
-            "CL": bn.LogNormal(
-                2.8,
-                iiv=0.3,
-                unit="L/h",
-                covariates=[bn.covariates.power("WT", reference=70, exponent=0.75)],
-            ),
-            "V": bn.LogNormal(32.0, iiv=0.2, unit="L"),
-        },
-        correlated=[("CL", "V")],
-        structure=structure or bn.pk.one_compartment(absorption="first_order"),
-        observations={"conc": bn.combined(additive=0.3, proportional=0.1)},
-    )
+    shipped = examples.theophylline_model()
+    return shipped if structure is None else shipped.replace(structure=structure)
 
 
 def theophylline_equations(**options):
