@@ -72,6 +72,11 @@ def schedule(name: str) -> str:
     return f"schedule_{name}"
 
 
+def level_codes(parameter: str, covariate: str) -> str:
+    """Name the data container of the level codes that one parameter's effect uses."""
+    return f"covariate_{covariate}_for_{parameter}"
+
+
 def covariate(name: str) -> str:
     """Name the data container of a covariate."""
     return f"covariate_{name}"

@@ -1,5 +1,9 @@
 """Models, data and fits that many tests share: each compilation costs seconds."""
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +67,13 @@ def fit(model, data, method):
 @pytest.fixture(scope="session")
 def ode_fit(ode_model, data, method):
     return bn.fit(ode_model, data, method=method, seed=21, progress=False)
+
+
+@pytest.fixture(scope="session")
+def handmade():
+    """Fits whose draws come from formulas; see `tests/diagnostics/handmade.py`."""
+    found = runpy.run_path(str(Path(__file__).parent / "diagnostics" / "handmade.py"))
+    return SimpleNamespace(**found)
 
 
 @pytest.fixture(scope="session")

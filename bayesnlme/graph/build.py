@@ -105,10 +105,11 @@ def _covariates(model: Model, data: Dataset) -> dict[tuple[str, str], Tensor]:
     values: dict[tuple[str, str], Tensor] = {}
     for name, parameter in model.parameters.items():
         for effect in parameter.covariates:
-            key = names.covariate(effect.covariate)
             if isinstance(effect, Categorical):
-                key, (_, column) = f"{key}_for_{name}", level_codes(effect, data)
+                key = names.level_codes(name, effect.covariate)
+                _, column = level_codes(effect, data)
             else:
+                key = names.covariate(effect.covariate)
                 column = constant_values(data, effect.covariate)
             values[name, effect.covariate] = _container(key, column)
     return values

@@ -16,7 +16,6 @@ ka and k meet or where either goes to zero. One operation of one loop: as separa
 the same formulas took several times as long (``docs/decisions``).
 """
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,17 +30,16 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
 
 from bayesnlme._types import Floats, Integers, Tensor
+from bayesnlme.odes import compiling
+from bayesnlme.odes.op import sources_digest
 
 DEPOT, CENTRAL = 0, 1
 _ARRAYS = ("row", "offsets", "elapsed", "amount", "duration", "compartment")
 _WHOLE = ("row", "offsets", "compartment")
-_OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": False}
-_SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+_SOURCE = sources_digest([Path(__file__), Path(compiling.__file__)])
 _SMALL = 0.1
 _TERMS = 10
 _PHI_SERIES = tuple((-1.0) ** n / math.factorial(n + 1) for n in range(_TERMS))
-
-_part: Any = numba.njit(**_OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
 class Superpose(Op):
@@ -193,7 +191,7 @@ def _add_up(
     return ka, CL, V
 
 
-@_part
+@compiling.njit
 def _into_central(k: float, t: float, duration: float) -> tuple[float, float]:
     """Amount left of one unit given into the central compartment, and its derivative by k."""
     given = min(t, duration)
@@ -206,7 +204,7 @@ def _into_central(k: float, t: float, duration: float) -> tuple[float, float]:
     return share * held, share * (given * slope - after * held)
 
 
-@_part
+@compiling.njit
 def _into_depot(k: float, ka: float, t: float, duration: float) -> tuple[float, float, float]:
     """Central amount from one unit given into the depot, and its derivatives by k and ka."""
     if duration == 0:
@@ -225,7 +223,7 @@ def _into_depot(k: float, ka: float, t: float, duration: float) -> tuple[float, 
     return value / duration, by_k / duration, by_ka / duration
 
 
-@_part
+@compiling.njit
 def _bateman(k: float, ka: float, t: float) -> tuple[float, float, float]:
     """B(t) and its derivatives by k and ka; symmetric, so written in the smaller rate."""
     slow, gap = min(k, ka), abs(ka - k)
@@ -237,7 +235,7 @@ def _bateman(k: float, ka: float, t: float) -> tuple[float, float, float]:
     return (value, by_slow, by_fast) if ka >= k else (value, by_fast, by_slow)
 
 
-@_part
+@compiling.njit
 def _central_while_infused(k: float, ka: float, t: float) -> tuple[float, float, float]:
     """Central amount after infusing the depot at unit rate for t; derivatives by k and ka."""
     slow, fast = min(k, ka), max(k, ka)
@@ -250,7 +248,7 @@ def _central_while_infused(k: float, ka: float, t: float) -> tuple[float, float,
     return scale * delta, by_k, t * t * delta + by_ka
 
 
-@_part
+@compiling.njit
 def _phi(x: float) -> tuple[float, float]:
     """(1 - exp(-x))/x and its derivative; by the series where x is small."""
     if abs(x) < _SMALL:
@@ -263,7 +261,7 @@ def _phi(x: float) -> tuple[float, float]:
     return value, (decay - value) * inverse
 
 
-@_part
+@compiling.njit
 def _second_difference(a: float, b: float) -> tuple[float, float, float]:
     """(phi(a) - phi(b))/(b - a) for 0 <= a <= b, and its derivatives.
 
@@ -291,19 +289,19 @@ def _second_difference(a: float, b: float) -> tuple[float, float, float]:
     return value, by_a, by_b
 
 
-_kernel_from_python = numba.njit(**_OPTIONS)(_kernel)
-_add_up_from_python = numba.njit(**_OPTIONS)(_add_up)
+_kernel_from_python = numba.njit(**compiling.OPTIONS)(_kernel)
+_add_up_from_python = numba.njit(**compiling.OPTIONS)(_add_up)
 
 
 @register_funcify_and_cache_key(Superpose)
 def _funcify_superpose(op: Superpose, node: Apply[Any], **_: Any) -> tuple[Any, str]:
     """Hand the kernel to PyTensor's compiler, under a key that covers its source."""
     del node
-    return numba_njit(**_OPTIONS)(_kernel), f"superpose {op.source}"
+    return numba_njit(**compiling.OPTIONS)(_kernel), f"superpose {op.source}"
 
 
 @register_funcify_and_cache_key(_AddUp)
 def _funcify_add_up(op: _AddUp, node: Apply[Any], **_: Any) -> tuple[Any, str]:
     """Hand the product's kernel to PyTensor's compiler, likewise."""
     del node
-    return numba_njit(**_OPTIONS)(_add_up), f"add up {op.source}"
+    return numba_njit(**compiling.OPTIONS)(_add_up), f"add up {op.source}"
