@@ -1,100 +1,128 @@
-"""The agenda of one subject: its records and infusion stops in the order they happen."""
+"""The agenda of one lane: the events of its subject in the order they happen.
 
-from typing import Any, NamedTuple
+A dose begins when its lag has passed, and an infusion ends, so each record has two entries at most.
+A dose at steady state has one, which puts in its place what follows from it: the doses that its
+lag still holds back and the ends of the infusions that run, each a chain of equal intervals.
+"""
 
-from bayesnlme.odes.compiling import njit
-from bayesnlme.odes.memory import shift
+from bayesnlme.odes import places as at
+from bayesnlme.odes.addresses import integers, reals, shift
+from bayesnlme.odes.doses import (
+    INTERVAL,
+    KIND,
+    LAG,
+    LENGTH,
+    ORDER,
+    STEADY_STATE,
+    TIME,
+    weigh,
+    weighed,
+)
+from bayesnlme.odes.machine import Integers, Reals, routine
+from bayesnlme.odes.places import W
 from bayesnlme.odes.schedule import Kind, Schedule
 
-_INFUSION = int(Kind.INFUSION)
+RECORDS = at.SCHEDULE + Schedule._fields.index("record_offsets")
+_RESET, _ROW = int(Kind.RESET), int(Kind.ROW)
+_BEFORE_ALL = -(2**62)
+"""The end of an infusion comes before everything else at its time."""
 
 
-class Agenda(NamedTuple):
-    """Addresses of the events of one subject, used again for the next.
-
-    Attributes
-    ----------
-    time, order, record, stops
-        For every event: when; position in the table (-1 for an infusion stop); which record;
-        0 where an infusion starts, 1 where it stops, -1 for all else.
-    began
-        For every record: how many resets had happened when its infusion began, -1 before it
-        began; a reset cancels the infusions that run.
-    running
-        For every state: infusions that run into it.
-    resets
-        Resets so far.
-    """
-
-    time: Any
-    order: Any
-    record: Any
-    stops: Any
-    began: Any
-    running: Any
-    resets: Any
-
-
-def agenda_size(n_records: int, n_states: int) -> int:
-    """Return how many integers the agenda of any subject takes at most."""
-    return 7 * n_records + n_states + 1
+@routine
+def plan(w: Reals, s: Integers, lane: int) -> bool:
+    """Write the agenda of a lane's subject; say whether all of its doses make sense."""
+    subject = s[s[at.SUBJECT] + lane]
+    s[s[at.EVENTS] + lane] = 0
+    s[s[at.EVENT] + lane] = 0
+    offsets = integers(s[RECORDS])
+    for record in range(offsets[subject], offsets[subject + 1]):
+        kind, time = integers(s[KIND])[record], reals(s[TIME])[record]
+        if kind == _RESET:
+            insert(w, s, lane, record, at.RESET, time, 0)
+        elif kind == _ROW:
+            insert(w, s, lane, record, at.SWITCH, time, 0)
+        elif integers(s[STEADY_STATE])[record] != 0:
+            insert(w, s, lane, record, at.STEADY, time, 0)
+        else:
+            if not weigh(w, s, lane, record):
+                return False
+            begin = time + weighed(w, s, lane, LAG, 0)
+            end = begin + weighed(w, s, lane, LENGTH, 0)
+            insert(w, s, lane, record, at.START, begin, 0)
+            if end > begin:
+                insert(w, s, lane, record, at.FINISH, end, 0)
+    return True
 
 
-@njit
-def make_agenda(times: Any, first: Any, n_records: int, n_states: int) -> Agenda:
-    """Lay the agenda out in `2 n_records` real numbers and `agenda_size` integers."""
-    return Agenda(
-        times,
-        first,
-        shift(first, 2 * n_records),
-        shift(first, 4 * n_records),
-        shift(first, 6 * n_records),
-        shift(first, 7 * n_records),
-        shift(first, 7 * n_records + n_states),
+@routine
+def insert(  # noqa: PLR0913, PLR0917  places, no objects
+    w: Reals, s: Integers, lane: int, record: int, what: int, time: float, repeat: int
+) -> None:
+    """Put an event behind those of the same time and order."""
+    order = _BEFORE_ALL if what == at.FINISH else integers(s[ORDER])[record]
+    times, whats, orders, records, repeats = entries(w, s, lane)
+    if s[s[at.EVENTS] + lane] == s[at.N_EVENTS]:
+        _forget_past(w, s, lane)
+    place = s[s[at.EVENTS] + lane]
+    while place > s[s[at.EVENT] + lane] and (
+        times[place - 1] > time or (times[place - 1] == time and orders[place - 1] > order)
+    ):
+        times[place], whats[place] = times[place - 1], whats[place - 1]
+        orders[place], records[place] = orders[place - 1], records[place - 1]
+        repeats[place] = repeats[place - 1]
+        place -= 1
+    times[place], whats[place], orders[place] = time, what, order
+    records[place], repeats[place] = record, repeat
+    s[s[at.EVENTS] + lane] += 1
+
+
+@routine
+def _forget_past(w: Reals, s: Integers, lane: int) -> None:
+    """Make room: let the agenda begin with what is still to come."""
+    times, whats, orders, records, repeats = entries(w, s, lane)
+    gone = s[s[at.EVENT] + lane]
+    for place in range(gone, s[s[at.EVENTS] + lane]):
+        times[place - gone], whats[place - gone] = times[place], whats[place]
+        orders[place - gone], records[place - gone] = orders[place], records[place]
+        repeats[place - gone] = repeats[place]
+    s[s[at.EVENT] + lane] = 0
+    s[s[at.EVENTS] + lane] -= gone
+
+
+@routine
+def entries(
+    w: Reals, s: Integers, lane: int
+) -> tuple[Reals, Integers, Integers, Integers, Integers]:
+    """Return the addresses of the times, kinds, orders, records and repeats of a lane's events."""
+    first = lane * s[at.N_EVENTS]
+    return (
+        shift(w, s[at.TIME] + first),
+        shift(s, s[at.WHAT] + first),
+        shift(s, s[at.ORDER] + first),
+        shift(s, s[at.RECORD] + first),
+        shift(s, s[at.REPEAT] + first),
     )
 
 
-@njit
-def stop_time(schedule: Schedule, record: int) -> float:
-    """Return when the infusion of a record stops; its own time for all other records.
+@routine
+def cancel(w: Reals, s: Integers, lane: int, record: int) -> None:
+    """Call off what earlier records have left to come, and the infusions that run."""
+    _, whats, _, records, _ = entries(w, s, lane)
+    for event in range(s[s[at.EVENT] + lane], s[s[at.EVENTS] + lane]):
+        if records[event] < record:
+            whats[event] = at.CANCELLED
+    for i in range(s[at.N_STATES]):
+        s[s[at.RUNNING] + i * W + lane] = 0
+    for i in range(s[at.N]):
+        w[s[at.RATES] + i * W + lane] = 0.0
+    for i in range(s[at.N_ROWS] * s[at.N_STATES] * s[at.N_PARAMETERS]):
+        w[s[at.SENSE_RATE] + lane * s[at.N_ROWS] * s[at.N_STATES] * s[at.N_PARAMETERS] + i] = 0.0
 
-    An infusion too short to be told from a bolus stops when it starts, and acts as one.
-    """
-    if schedule.record_kind[record] != _INFUSION:
-        return schedule.record_time[record]
-    duration = schedule.record_amount[record] / schedule.record_rate[record]
-    return schedule.record_time[record] + duration
 
-
-@njit
-def plan(schedule: Schedule, subject: int, n_states: int, agenda: Agenda) -> int:
-    """Fill the agenda of a subject and return the number of its events.
-
-    Events are inserted among the sorted ones, behind those of the same time and order.
-    """
-    count = 0
-    for i in range(n_states + 1):
-        agenda.running[i] = 0
-    for record in range(schedule.record_offsets[subject], schedule.record_offsets[subject + 1]):
-        agenda.began[record] = -1
-        begin, end = schedule.record_time[record], stop_time(schedule, record)
-        first, last = (0, 1) if end > begin else (-1, -1)
-        for stops in range(first, last + 1):
-            time = end if stops == 1 else begin
-            order = -1 if stops == 1 else schedule.record_order[record]
-            place = count
-            while place > 0 and (
-                agenda.time[place - 1] > time
-                or (agenda.time[place - 1] == time and agenda.order[place - 1] > order)
-            ):
-                agenda.time[place] = agenda.time[place - 1]
-                agenda.order[place] = agenda.order[place - 1]
-                agenda.record[place] = agenda.record[place - 1]
-                agenda.stops[place] = agenda.stops[place - 1]
-                place -= 1
-            agenda.time[place] = time
-            agenda.order[place] = order
-            agenda.record[place] = record
-            agenda.stops[place] = stops
-            count += 1
-    return count
+@routine
+def chain(  # noqa: PLR0913, PLR0917  places, no objects
+    w: Reals, s: Integers, lane: int, record: int, what: int, delay: float, repeat: int
+) -> None:
+    """Enter the event of a record that is still `repeat` intervals ahead of the last one."""
+    time = reals(s[TIME])[record] + delay - repeat * reals(s[INTERVAL])[record]
+    insert(w, s, lane, record, what, time, repeat)

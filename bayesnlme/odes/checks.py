@@ -1,62 +1,66 @@
-"""Checks of a schedule inside the kernel, before anything is read through its indices."""
+"""Checks of a schedule before anything is read through its indices."""
 
-from typing import Any
-
-import numpy as np
-
-from bayesnlme.odes.compiling import njit
+from bayesnlme.odes import places as at
+from bayesnlme.odes.addresses import integers
+from bayesnlme.odes.machine import Integers, routine
 from bayesnlme.odes.schedule import Kind, Schedule
 
-_FIELDS = Schedule._fields
-SUBJECTS, RECORDS, OBSERVATIONS, PAIRS = map(
-    _FIELDS.index, ("start_time", "record_time", "observation_time", "pair_row")
+_PLACE = {name: i for i, name in enumerate(Schedule._fields)}
+SUBJECTS, RECORDS, OBSERVATIONS, PAIRS = (
+    _PLACE[name] for name in ("start_time", "record_time", "observation_time", "pair_row")
 )
-"""Positions of arrays of a schedule whose lengths count these things."""
+"""Places of arrays of a schedule whose lengths count these things."""
 
-_ROW = int(Kind.ROW)
+_RECORD_OFFSETS, _SEEN_OFFSETS = _PLACE["record_offsets"], _PLACE["observation_offsets"]
+_START_ROW, _PAIR_OFFSETS = _PLACE["start_row"], _PLACE["pair_offsets"]
+_KIND, _COMPARTMENT = _PLACE["record_kind"], _PLACE["record_compartment"]
+_STEADY, _ROW, _OUTPUT = (
+    _PLACE[name] for name in ("record_steady_state", "record_row", "observation_output")
+)
+_LAST_RECORD_FIELD, _LAST_OBSERVATION_FIELD = _PLACE["record_order"], _PLACE["observation_order"]
+_KINDS = max(int(kind) for kind in Kind) + 1
 
 
-def schedule_check(n_states: int, n_parameters: int, n_outputs: int) -> Any:
-    """Return ``(shape, schedule, counts)``, which raises where a schedule cannot be used.
+@routine
+def fits(
+    schedule: Integers, lengths: Integers, n_rows: int, n_values: int, problem: Integers
+) -> bool:
+    """Say whether arrays fit each other, the parameters and the problem.
 
-    It compares the shape of the parameters, the addresses of a `Schedule` and the lengths of
-    its arrays, and refuses what points outside and what the solver does not understand yet.
+    Parameters
+    ----------
+    schedule, lengths : address
+        Addresses and lengths of the arrays of a `Schedule`.
+    n_rows, n_values : int
+        Shape of the parameters.
+    problem : address
+        What `kernel.describe` says of the problem.
     """
-    anchor = np.array([_anchor(name) for name in _FIELDS])
-    extra = np.array([int(name.endswith("offsets")) for name in _FIELDS])
-
-    @njit
-    def check(shape: Any, s: Schedule, counts: Any) -> None:
-        good = shape[1] == n_parameters and counts[PAIRS] == counts[OBSERVATIONS]
-        for field in range(len(counts)):
-            good = good and counts[field] == counts[anchor[field]] + extra[field]
-        good = (
-            good
-            and _covers(s.record_offsets, counts[SUBJECTS], counts[RECORDS])
-            and _covers(s.observation_offsets, counts[SUBJECTS], counts[OBSERVATIONS])
-            and _inside(s.start_row, counts[SUBJECTS], shape[0])
-            and _inside(s.record_compartment, counts[RECORDS], n_states)
-            and _inside(s.observation_output, counts[OBSERVATIONS], n_outputs)
-        )
-        if not good:
-            raise ValueError("The arrays of the schedule do not fit the parameters or each other.")
-        if not _understood(s, counts[SUBJECTS], counts[RECORDS]):
-            raise ValueError("The schedule holds records that the solver does not understand yet.")
-
-    return check
-
-
-def _anchor(name: str) -> int:
-    """Return the array whose length an array shares, but for one more in offsets."""
-    if name.endswith("offsets") or name.startswith("start"):
-        return SUBJECTS
-    if name.startswith("record"):
-        return RECORDS
-    return OBSERVATIONS if name.startswith("observation") else PAIRS
+    subjects, records = lengths[SUBJECTS], lengths[RECORDS]
+    seen, pairs = lengths[OBSERVATIONS], lengths[PAIRS]
+    good = n_values == problem[at.N_PARAMETERS] and lengths[_START_ROW] == subjects
+    good = good and lengths[_RECORD_OFFSETS] == subjects + 1
+    good = good and lengths[_SEEN_OFFSETS] == subjects + 1 and lengths[_PAIR_OFFSETS] == seen + 1
+    for field in range(_RECORD_OFFSETS + 1, _LAST_RECORD_FIELD + 1):
+        good = good and lengths[field] == records
+    for field in range(_SEEN_OFFSETS + 1, _LAST_OBSERVATION_FIELD + 1):
+        good = good and lengths[field] == seen
+    return (
+        good
+        and _covers(integers(schedule[_RECORD_OFFSETS]), subjects, records)
+        and _covers(integers(schedule[_SEEN_OFFSETS]), subjects, seen)
+        and _covers(integers(schedule[_PAIR_OFFSETS]), seen, pairs)
+        and _inside(integers(schedule[_START_ROW]), subjects, n_rows)
+        and _inside(integers(schedule[_KIND]), records, _KINDS)
+        and _inside(integers(schedule[_STEADY]), records, 3)
+        and _inside(integers(schedule[_COMPARTMENT]), records, problem[at.N_STATES])
+        and _inside(integers(schedule[_OUTPUT]), seen, problem[at.N_OUTPUTS])
+        and _rows_of_subject(schedule, subjects, n_rows)
+    )
 
 
-@njit
-def _inside(indices: Any, count: int, size: int) -> bool:
+@routine
+def _inside(indices: Integers, count: int, size: int) -> bool:
     outside = 0
     for each in range(count):
         if indices[each] < 0 or indices[each] >= size:
@@ -64,28 +68,30 @@ def _inside(indices: Any, count: int, size: int) -> bool:
     return outside == 0
 
 
-@njit
-def _covers(offsets: Any, n_subjects: int, count: int) -> bool:
+@routine
+def _covers(offsets: Integers, count: int, size: int) -> bool:
     backwards = 0
-    for i in range(n_subjects):
+    for i in range(count):
         if offsets[i] > offsets[i + 1]:
             backwards += 1
-    return backwards == 0 and offsets[0] == 0 and offsets[n_subjects] == count
+    return backwards == 0 and offsets[0] == 0 and offsets[count] == size
 
 
-@njit
-def _understood(s: Schedule, n_subjects: int, n_records: int) -> bool:
-    """Say whether all records are plain and every subject keeps its row of parameters."""
-    strange = 0
-    for i in range(n_subjects):
-        for record in range(s.record_offsets[i], s.record_offsets[i + 1]):
-            if s.record_row[record] != s.start_row[i]:
-                strange += 1
-        for j in range(s.observation_offsets[i], s.observation_offsets[i + 1]):
-            if s.pair_row[j] != s.start_row[i] or s.pair_observation[j] != j:
-                strange += 1
-    return (
-        strange == 0
-        and _inside(s.record_kind, n_records, _ROW)
-        and _inside(s.record_steady_state, n_records, 1)
-    )
+@routine
+def _rows_of_subject(schedule: Integers, subjects: int, n_rows: int) -> bool:
+    """Say whether records and pairs name rows of their subject that have been in force.
+
+    So every row of a pair is one that a record named, or the first.
+    """
+    records, seen = integers(schedule[_RECORD_OFFSETS]), integers(schedule[_SEEN_OFFSETS])
+    pairs, pair_row = integers(schedule[_PAIR_OFFSETS]), integers(schedule[PAIRS])
+    row, strange = integers(schedule[_ROW]), 0
+    for i in range(subjects):
+        first = integers(schedule[_START_ROW])[i]
+        last = first
+        for record in range(records[i], records[i + 1]):
+            strange += row[record] < first or row[record] >= n_rows
+            last = max(last, row[record])
+        for pair in range(pairs[seen[i]], pairs[seen[i + 1]]):
+            strange += pair_row[pair] < first or pair_row[pair] > last
+    return strange == 0

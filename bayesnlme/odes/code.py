@@ -1,24 +1,50 @@
-"""Straight-line code of a problem: its functions, ready for numba.
+"""Straight-line code of a problem: every function that a solve needs, as machine code.
 
-All functions read bare pointers: ``y`` the states followed by the packed sensitivities (see
-`Problem.sensitive`), ``c`` the parameters followed by the constants made of them, ``r`` the
-infusion rate into every state.
+All functions have one C signature, ``f(t, y, c, r, v, out)``, and work on `WIDTH` lanes at once
+(see `bayesnlme.odes.emit`): ``y`` is the states followed by the packed columns of the
+sensitivities, ``c`` the parameters followed by the constants made of them, ``r`` what infusions add
+to every derivative, ``v`` a direction.
+
+Columns of the sensitivities are numbered: first the parameters, then (for solves that change the
+row of parameters or look for a steady state) the states, whose columns are the transition matrix
+since the last event, then the rates of infusions that depend on parameters.
 """
 
-import inspect
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, override
+from typing import Any
 
 import sympy
-from sympy.printing.pycode import PythonCodePrinter
 
-from bayesnlme.odes.compiling import njit, njit_inlined
-from bayesnlme.odes.problem import Problem
+from bayesnlme.odes.derivative import derivative
+from bayesnlme.odes.emit import Code as Lines
+from bayesnlme.odes.emit import Compiled, compile_functions
+from bayesnlme.odes.newton import NODES_AT_MOST, square_lines, table_lines
+from bayesnlme.odes.problem import DOSING, Problem
+from bayesnlme.odes.text import TIME, symbol
 
-_INLINED = 32
-"""Largest right-hand side that is copied into every stage; a call costs as much as ten sums."""
+type Pairs = tuple[tuple[int, int], ...]
+
+FUNCTIONS = (
+    "constants",
+    "initial",
+    "readouts",
+    "dosing",
+    "spectrum",
+    "jacobian",
+    "control",
+    "differences",
+    "square",
+    "rhs",
+    "curve",
+    "drift",
+    "rhs_transition",
+    "curve_transition",
+    "drift_transition",
+)
+"""The functions of a problem, in the order of their table of addresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,162 +56,237 @@ class Code:
     problem : Problem
         Where they come from.
     sensitivities : bool
-        Whether there are sensitivities, or values alone.
-    sensitive : tuple of (int, int)
-        Pairs (state, parameter) of the packed sensitivities, empty for values alone.
-    constants : callable
-        ``c`` -> the constants made of parameters, to be stored behind them.
-    initial : callable
-        ``c`` -> states and packed sensitivities at the start.
-    rhs : callable
-        ``(t, y, c, r)`` -> derivative of states and packed sensitivities.
-    readouts : callable
-        ``(t, y, c)`` -> for every output its value, then (with sensitivities) its
-        derivative by every parameter.
+        Whether there are derivatives by the parameters, or values alone.
+    plain, transition : tuple of (int, int)
+        Pairs (state, column) of the packed sensitivities, for solves without and with the
+        transition matrix.
     n_constants : int
         Parameters and constants together.
-    source : str
-        Text of all functions.
+    symbol : str
+        Prefix of the names under which machine code finds them.
+    lines : mapping of str to lines
+        The functions by name, as symbols:
+
+        ``constants``  ``c`` -> the constants, to be stored behind the parameters
+        ``initial``    ``c`` -> states and plain packed sensitivities at the start
+        ``readouts``   ``t, y, c`` -> for every output its value, then (with sensitivities) its
+                       derivative by every state and by every parameter
+        ``dosing``     ``c`` -> for every state lag, bioavailability, duration and rate, each
+                       followed by its derivative by every parameter
+        ``spectrum``   ``c`` -> coefficients of the blocks of eigenvalues
+        ``jacobian``   ``t, y, c`` -> df/dy, by rows
+        ``control``    mean square error, memory -> factor for the step, size of the error
+        ``differences``, ``square``  divided differences; see `bayesnlme.odes.newton`
+        ``rhs``        ``t, y, c, r`` -> derivative of states and packed sensitivities
+        ``curve``      ``t, y, c, v`` -> change of the packed sensitivities' derivative as the
+                       states move along v
+        ``drift``      ``t, y, c`` -> partial derivative of ``rhs`` by time
     """
 
     problem: Problem
     sensitivities: bool
-    sensitive: tuple[tuple[int, int], ...]
-    constants: Any
-    initial: Any
-    rhs: Any
-    readouts: Any
+    plain: Pairs
+    transition: Pairs
     n_constants: int
-    source: str
+    symbol: str
+    lines: dict[str, Lines]
 
-    @property
-    def size(self) -> int:
-        """Number of states and packed sensitivities."""
-        return len(self.problem.states) + len(self.sensitive)
+    def compile(self) -> Compiled:
+        """Turn all functions into machine code of this process; the second call is free."""
+        return compile_functions(self.lines, symbol=self.symbol)
 
 
 @lru_cache(maxsize=64)
 def generate(problem: Problem, *, sensitivities: bool) -> Code:
-    """Write the functions of a problem as Python source, through SymPy's printer."""
-    packed = problem.sensitive if sensitivities else ()
-    writer = _Writer(problem, packed, sensitivities=sensitivities)
-    functions = {
-        "initial": writer.initial(),
-        "rhs": writer.rhs(),
+    """Write the functions of a problem."""
+    writer = _Writer(problem, sensitivities=sensitivities)
+    plain = problem.sensitive if sensitivities else ()
+    transition = plain + _transition_pairs(problem)
+    lines: dict[str, Lines] = {
+        "initial": writer.initial(plain),
         "readouts": writer.readouts(),
+        "dosing": writer.dosing(),
+        "spectrum": writer.spectrum(),
+        "jacobian": writer.jacobian(),
+        "control": _control(),
+        "differences": table_lines(_n_nodes(problem, sensitivities=sensitivities)),
+        "square": square_lines(_n_nodes(problem, sensitivities=sensitivities)),
     }
-    functions["constants"] = writer.constants()
+    for suffix, pairs in (("", plain), ("_transition", transition)):
+        lines |= {name + suffix: each for name, each in writer.flow(pairs).items()}
+    lines["constants"] = writer.constants()
+    digest = hashlib.sha256(f"{problem.key} {sensitivities} {_digest(lines)}".encode()).hexdigest()
     return Code(
         problem=problem,
         sensitivities=sensitivities,
-        sensitive=packed,
+        plain=plain,
+        transition=transition,
         n_constants=len(problem.parameters) + len(writer.hoisted),
-        source="\n".join(inspect.getsource(each) for each in functions.values()),
-        rhs=(njit_inlined if writer.size <= _INLINED else njit)(functions["rhs"]),
-        **{name: njit(each) for name, each in functions.items() if name != "rhs"},
+        symbol=f"bayesnlme_{digest[:32]}",
+        lines={name: lines[name] for name in FUNCTIONS},
     )
+
+
+def modelled_rates(problem: Problem) -> tuple[int, ...]:
+    """Return the states into which infusions may run whose rate depends on parameters."""
+    return tuple(
+        i
+        for i, (duration, rate) in enumerate(zip(problem.duration, problem.rate, strict=True))
+        if duration is not None or rate is not None
+    )
+
+
+def _transition_pairs(problem: Problem) -> Pairs:
+    """Pairs of the columns behind the parameters: each state, then each modelled rate."""
+    first = len(problem.parameters)
+    reached = problem.reachable
+    sources = (*range(len(problem.states)), *modelled_rates(problem))
+    return tuple((i, first + k) for k, source in enumerate(sources) for i in reached[source])
+
+
+def _n_nodes(problem: Problem, *, sensitivities: bool) -> int:
+    """Return how many nodes the closed form of a linear problem takes; 0 without one."""
+    count = len(problem.states) * (1 + sensitivities) + 1
+    return count if count <= NODES_AT_MOST and problem.spectrum is not None else 0
+
+
+def _control() -> Lines:
+    """Step control of Hairer's DOPRI5, for a method of order 5; see `bayesnlme.odes.walk`.
+
+    From the mean squared error, the memory of the last one and the most a step may grow: the factor
+    of the step, the factor within its bounds, the memory for the next.
+    """
+    error, memory, growth = _slot("y", 0), _slot("c", 0), _slot("r", 0)
+    effort = sympy.Symbol("effort", real=True)
+    factor, bounded = sympy.Symbol("factor", real=True), sympy.Symbol("bounded", real=True)
+    damping, least, lowest = sympy.Float(0.04), sympy.Float(0.2), sympy.log(sympy.Float(1e-4))
+    shared = [
+        (effort, sympy.log(error) / 2),
+        (
+            factor,
+            sympy.Float(0.9) * sympy.exp(memory - (sympy.Float(0.2) - damping * 3 / 4) * effort),
+        ),
+        (bounded, sympy.Piecewise((factor, factor > least), (least, True))),
+    ]
+    stretch = sympy.Piecewise((bounded, bounded < growth), (growth, True))
+    return shared, [
+        factor,
+        stretch,
+        damping * sympy.Piecewise((effort, effort > lowest), (lowest, True)),
+    ]
+
+
+def _slot(block: str, index: int) -> sympy.Symbol:
+    return sympy.Symbol(f"{block}[{index}]", real=True)
+
+
+def _digest(lines: dict[str, Lines]) -> str:
+    text = repr(sorted((name, str(each)) for name, each in lines.items()))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 class _Writer:
     """Lays out the symbols of a problem in memory and writes its functions.
 
     Whatever depends on the parameters alone is hoisted out of the functions of time: it is
-    computed once per solve.
+    computed once per row of parameters.
     """
 
-    def __init__(
-        self, problem: Problem, packed: tuple[tuple[int, int], ...], *, sensitivities: bool
-    ) -> None:
-        size = len(problem.states)
+    def __init__(self, problem: Problem, *, sensitivities: bool) -> None:
         self.problem = problem
         self.sensitivities = sensitivities
-        self.packed = packed
         self.hoisted: dict[sympy.Expr, sympy.Symbol] = {}
-        self.size = size + len(packed)
-        self._place = {
-            each: sympy.Symbol(f"y[{i}]", real=True) for i, each in enumerate(problem.state_symbols)
-        } | {
-            each: sympy.Symbol(f"c[{k}]", real=True)
-            for k, each in enumerate(problem.parameter_symbols)
-        }
-        self._slope = {
-            pair: sympy.Symbol(f"y[{size + m}]", real=True) for m, pair in enumerate(packed)
+        self._states = range(len(problem.states))
+        self._parameters = range(len(problem.parameters))
+        self._flow, self._direct = problem.dfdy, problem.dfdp
+        self._rates = modelled_rates(problem)
+        self._place = {each: _slot("y", i) for i, each in enumerate(problem.state_symbols)} | {
+            each: _slot("c", k) for k, each in enumerate(problem.parameter_symbols)
         }
 
-    def constants(self) -> Any:
+    def constants(self) -> Lines:
         """``c`` -> constants; call it last, when all of them are known."""
-        found = [each.xreplace(self._place) for each in self.hoisted]
-        return _function("constants", "c", *sympy.cse(found))
+        return _shared([each.xreplace(self._place) for each in self.hoisted])
 
-    def initial(self) -> Any:
-        starts = list(self.problem.initial)
+    def initial(self, pairs: Pairs) -> Lines:
         slopes = self.problem.dinitial
-        starts += [slopes[i][k] for i, k in self.packed]
-        return _function("initial", "c", *sympy.cse([e.xreplace(self._place) for e in starts]))
+        starts = [*self.problem.initial, *(slopes[i][k] for i, k in pairs)]
+        return _shared([each.xreplace(self._place) for each in starts])
 
-    def rhs(self) -> Any:
-        """S' = J S + df/dp, on the entries of S that are not zero."""
-        problem, size = self.problem, range(len(self.problem.states))
-        flow = problem.dfdy if self.packed else ()
-        direct = problem.dfdp if self.packed else ()
-        entries = [(i, j) for i in size for j in size if flow and flow[i][j] != 0]
-        expressions = [
-            *problem.rhs,
-            *(flow[i][j] for i, j in entries),
-            *(direct[i][k] for i, k in self.packed),
-        ]
-        shared, reduced = self._reduce(expressions)
-        states = [
-            each + sympy.Symbol(f"r[{i}]", real=True) for i, each in enumerate(reduced[: len(size)])
-        ]
-        jacobian = self._name(reduced[len(size) : len(size) + len(entries)], shared)
-        forcing = reduced[len(size) + len(entries) :]
-        slopes = [
-            sympy.Add(
-                own,
-                *(
-                    factor * self._slope[j, k]
-                    for (row, j), factor in zip(entries, jacobian, strict=True)
-                    if row == i and (j, k) in self._slope
-                ),
-            )
-            for (i, k), own in zip(self.packed, forcing, strict=True)
-        ]
-        return _function("rhs", "t, y, c, r", shared, [*states, *slopes])
-
-    def readouts(self) -> Any:
-        """dg/dp_k at fixed time = sum_i dg/dy_i S_ik + dg/dp_k."""
+    def readouts(self) -> Lines:
         problem = self.problem
-        by_state, direct = problem.dreadout_dy, problem.dreadout_dp
-        expressions: list[sympy.Expr] = []
-        for o, value in enumerate(problem.readouts):
-            expressions.append(value)
-            expressions += [
-                sympy.Add(
-                    direct[o][k],
-                    *(by_state[o][i] * self._slope[i, q] for i, q in self.packed if q == k),
+        results: list[sympy.Expr] = []
+        for value, by_state, by_parameter in zip(
+            problem.readouts, problem.dreadout_dy, problem.dreadout_dp, strict=True
+        ):
+            results += [value, *(by_state if self.sensitivities else ())]
+            results += by_parameter if self.sensitivities else ()
+        return self._lines(results)
+
+    def dosing(self) -> Lines:
+        problem = self.problem
+        results: list[sympy.Expr] = []
+        for i in self._states:
+            for name in DOSING:
+                said = getattr(problem, name)[i]
+                value = sympy.Integer(name == "bioavailability") if said is None else said
+                results += [value, *(derivative(value, p) for p in problem.parameter_symbols)]
+        return _shared([each.xreplace(self._place) for each in results])
+
+    def spectrum(self) -> Lines:
+        blocks = self.problem.spectrum or ()
+        return self._lines([each for block in blocks for each in block.coefficients])
+
+    def jacobian(self) -> Lines:
+        return self._lines([each for row in self._flow for each in row])
+
+    def flow(self, pairs: Pairs) -> dict[str, Lines]:
+        """Return the right-hand side S' = J S + df/dp on packed pairs, and its derivatives."""
+        problem, time = self.problem, symbol(TIME)
+        column = {pair: _slot("y", len(problem.states) + q) for q, pair in enumerate(pairs)}
+        slopes = [self._slope(i, k, column) for i, k in pairs]
+        whole = [*problem.rhs, *slopes]
+        added = [_slot("r", i) for i in self._states]
+        added += [self._forcing(q, i, k) for q, (i, k) in enumerate(pairs)]
+        along = [_slot("v", i) for i in self._states]
+        curve = [
+            sympy.Add(
+                *(
+                    derivative(slope, state) * v
+                    for state, v in zip(problem.state_symbols, along, strict=True)
                 )
-                for k in range(len(problem.parameters))
-                if self.sensitivities
-            ]
-        return _function("readouts", "t, y, c", *self._reduce(expressions))
+            )
+            for slope in slopes
+        ]
+        timed = any(time in each.free_symbols for each in problem.rhs)
+        return {
+            "rhs": self._lines(whole, added),
+            "curve": self._lines(curve),
+            "drift": self._lines([derivative(each, time) for each in whole] if timed else []),
+        }
 
-    def _reduce(self, expressions: Sequence[sympy.Expr]) -> Any:
-        placed = [self._hoist(each).xreplace(self._place) for each in expressions]
-        shared, reduced = sympy.cse(placed)
-        return list(shared), list(reduced)
+    def _slope(self, i: int, k: int, column: dict[tuple[int, int], sympy.Symbol]) -> sympy.Expr:
+        return sympy.Add(
+            self._direct[i][k] if k in self._parameters else 0,
+            *(self._flow[i][j] * column[j, k] for j in self._states if (j, k) in column),
+        )
 
-    def _name(self, expressions: Sequence[sympy.Expr], shared: list[Any]) -> list[sympy.Expr]:
-        """Give a name to what is used several times."""
-        named: list[sympy.Expr] = []
-        for index, each in enumerate(expressions):
-            if each.is_Atom:
-                named.append(each)
-                continue
-            name = sympy.Symbol(f"j{index}", real=True)
-            shared.append((name, each))
-            named.append(name)
-        return named
+    def _forcing(self, q: int, i: int, k: int) -> sympy.Expr:
+        """Return what an infusion adds to a column: its rate's derivative, or 1 for its own."""
+        own = k - len(self._parameters) - len(self._states)
+        if own >= 0:
+            return sympy.Integer(self._rates[own] == i)
+        rated = i in self._rates and k in self._parameters
+        return _slot("r", len(self._states) + q) if rated else sympy.Integer(0)
+
+    def _lines(
+        self, expressions: Sequence[sympy.Expr], added: Sequence[sympy.Expr] | None = None
+    ) -> Lines:
+        """Share what occurs twice; terms `added` at the end take no part in that."""
+        shared, reduced = _shared([self._hoist(e).xreplace(self._place) for e in expressions])
+        if added is None:
+            return shared, reduced
+        return shared, [each + more for each, more in zip(reduced, added, strict=True)]
 
     def _hoist(self, expression: sympy.Expr) -> sympy.Expr:
         if not expression.args:
@@ -213,50 +314,10 @@ class _Writer:
             return expression
         if expression not in self.hoisted:
             index = len(self.problem.parameters) + len(self.hoisted)
-            self.hoisted[expression] = sympy.Symbol(f"c[{index}]", real=True)
+            self.hoisted[expression] = _slot("c", index)
         return self.hoisted[expression]
 
 
-def _function(name: str, arguments: str, shared: Any, results: Sequence[sympy.Expr]) -> Any:
-    """Return a Python function that assigns the shared parts and returns a tuple."""
-    function = sympy.lambdify(
-        sympy.symbols(arguments, seq=True),
-        tuple(results),
-        modules="math",
-        printer=_NumbaPrinter(),
-        cse=lambda _: (shared, tuple(results)),
-    )
-    function.__name__ = function.__qualname__ = name
-    return function
-
-
-class _NumbaPrinter(PythonCodePrinter):
-    """Python source with exact numbers, floating-point wherever integers might overflow."""
-
-    def __init__(self) -> None:
-        super().__init__({"fully_qualified_modules": False, "inline": True})
-
-    @override
-    def _print_Float(self, expr: sympy.Float) -> str:
-        return repr(float(expr))
-
-    @override
-    def _print_Integer(self, expr: sympy.Integer) -> str:
-        return str(int(expr)) if abs(int(expr)) < 1000 else repr(float(expr))
-
-    @override
-    def _print_Rational(self, expr: sympy.Rational) -> str:
-        return repr(float(expr))
-
-    @override
-    def _print_NumberSymbol(self, expr: sympy.NumberSymbol) -> str:
-        return repr(float(expr))
-
-    @override
-    def _print_Exp1(self, expr: sympy.Expr) -> str:
-        return self._print_NumberSymbol(expr)
-
-    @override
-    def _print_sign(self, expr: sympy.Expr) -> str:
-        inner = self._print(expr.args[0])
-        return f"(1.0 if {inner} > 0.0 else (-1.0 if {inner} < 0.0 else 0.0))"
+def _shared(expressions: Sequence[sympy.Expr]) -> Any:
+    shared, reduced = sympy.cse(list(expressions))
+    return list(shared), list(reduced)

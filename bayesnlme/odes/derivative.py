@@ -15,14 +15,15 @@ def derivative(expression: sympy.Expr, variable: sympy.Symbol) -> sympy.Expr:
 
     - d(x**g)/dx = g x**(g - 1), and 0 at ``x = 0`` where ``g < 1``, whose true slope is
       infinite: such a solve is about to leave zero, or stays there with no sensitivity;
-    - d(x**g)/dg = x**g log(x), and its limit 0 at ``x = 0``.
+    - d(x**g)/dg = x**g log(x), and its limit 0 at ``x = 0``; so also for ``0**g``, which
+      ``maximum(x, 0)**g`` is below zero.
     """
     held = expression.replace(_needs_care, lambda power: _Power(*power.args))
     return _release(sympy.diff(held, variable))
 
 
 def _needs_care(node: sympy.Basic) -> bool:
-    if not node.is_Pow or node.base.is_number:
+    if not node.is_Pow or (node.base.is_number and node.base != 0):
         return False
     exponent = node.exp
     return not exponent.is_number or bool(not exponent.is_integer and 0 < exponent < 1)

@@ -7,7 +7,7 @@ fraction of the time. Memory must outlive its address; `keep` says until when.
 
 from typing import Any
 
-from bayesnlme.odes.compiling import cgutils, intrinsic, overload, types
+from bayesnlme.odes.compiling import cgutils, intrinsic, ir, overload, types
 
 
 def contiguous(arrays: Any) -> Any:
@@ -43,36 +43,21 @@ def address(typingctx: Any, array: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def addresses(typingctx: Any, arrays: Any) -> Any:  # noqa: ARG001
-    """Return the same named tuple with the addresses of its arrays."""
-    kinds = [types.CPointer(each.dtype) for each in arrays]
-    result = types.NamedTuple(kinds, arrays.instance_class)
+def note(typingctx: Any, target: Any, arrays: Any) -> Any:  # noqa: ARG001
+    """Write the addresses of a tuple of vectors, then their lengths, to an address of integers."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values = cgutils.unpack_tuple(builder, args[0], len(kinds))
-        starts = [
-            context.make_array(kind)(context, builder, value).data
-            for kind, value in zip(signature.args[0], values, strict=True)
-        ]
-        return context.make_tuple(builder, result, starts)
+        count = len(arrays)
+        values = cgutils.unpack_tuple(builder, args[1], count)
+        for i, (kind, value) in enumerate(zip(signature.args[1], values, strict=True)):
+            array = context.make_array(kind)(context, builder, value)
+            word = context.get_value_type(types.int64)
+            start = builder.ptrtoint(array.data, word)
+            builder.store(start, builder.gep(args[0], [ir.Constant(word, i)]))
+            builder.store(array.nitems, builder.gep(args[0], [ir.Constant(word, count + i)]))
+        return context.get_dummy_value()
 
-    return result(arrays), generate
-
-
-@intrinsic
-def lengths(typingctx: Any, arrays: Any) -> Any:  # noqa: ARG001
-    """Return the lengths of a tuple of vectors."""
-    result = types.UniTuple(types.intp, len(arrays))
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values = cgutils.unpack_tuple(builder, args[0], len(arrays))
-        counts = [
-            context.make_array(kind)(context, builder, value).nitems
-            for kind, value in zip(signature.args[0], values, strict=True)
-        ]
-        return context.make_tuple(builder, result, counts)
-
-    return result(arrays), generate
+    return types.void(target, arrays), generate
 
 
 @intrinsic
@@ -86,11 +71,10 @@ def keep(typingctx: Any, arrays: Any) -> Any:  # noqa: ARG001
 
 
 @intrinsic
-def shift(typingctx: Any, start: Any, offset: Any) -> Any:  # noqa: ARG001
-    """Return the address `offset` numbers further on."""
+def number(typingctx: Any, start: Any) -> Any:  # noqa: ARG001
+    """Return an address as a number."""
 
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        step = context.cast(builder, args[1], signature.args[1], types.intp)
-        return builder.gep(args[0], [step])
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+        return builder.ptrtoint(args[0], context.get_value_type(types.int64))
 
-    return start(start, offset), generate
+    return types.int64(start), generate

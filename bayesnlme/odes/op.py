@@ -5,10 +5,8 @@ gradient is a product with the second output. Where the sensitivities are not us
 puts the value-only twin in place.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numba
@@ -18,12 +16,20 @@ from pytensor.gradient import DisconnectedType, disconnected_type, grad_not_impl
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import node_rewriter
-from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
+from pytensor.link.numba.dispatch.basic import (
+    generate_fallback_impl,
+    numba_njit,
+    register_funcify_and_cache_key,
+)
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from bayesnlme._types import Tensor
+from bayesnlme.odes.backends import open_backend
+from bayesnlme.odes.backends.drive import solve_by_stretches
 from bayesnlme.odes.code import generate
 from bayesnlme.odes.compiling import OPTIONS
+from bayesnlme.odes.digest import digest, solver_sources
+from bayesnlme.odes.gradient import RowGradient
 from bayesnlme.odes.kernel import population_kernel
 from bayesnlme.odes.problem import Problem
 from bayesnlme.odes.schedule import Schedule
@@ -31,7 +37,7 @@ from bayesnlme.odes.solver import Solver
 
 type Shape = tuple[Any, ...]
 
-KERNEL_VERSION = 1
+KERNEL_VERSION = 2
 """Counts changes of meaning that the text of the sources does not show."""
 
 _REAL = (
@@ -78,7 +84,7 @@ class PopulationSolve(Op):
         checked = [pt.as_tensor(parameters, dtype="float64", ndim=2)]
         for name, array in zip(names, arrays, strict=True):
             dtype = "float64" if name in _REAL else "int64"
-            checked.append(pt.as_tensor(array, dtype=dtype, ndim=1))
+            checked.append(pt.cast(pt.as_tensor(array, ndim=1), dtype))
         outputs = [pt.vector(dtype="float64")]
         if self.sensitivities:
             outputs.append(pt.tensor(dtype="float64", shape=(None, len(self.problem.parameters))))
@@ -89,13 +95,14 @@ class PopulationSolve(Op):
     ) -> None:
         """Run the compiled kernel from Python."""
         del node
-        results = compiled_kernel(self.problem, self.solver, sensitivities=self.sensitivities)(
-            *inputs
-        )
-        if not self.sensitivities:
-            results = (results,)
+        results = self._solve(*inputs)
         for storage, result in zip(output_storage, results, strict=True):
             storage[0] = result
+
+    def _solve(self, parameters: Any, *arrays: Any) -> tuple[Any, ...]:
+        kernel = compiled_kernel(self.problem, self.solver, sensitivities=self.sensitivities)
+        results = kernel(parameters, *arrays)
+        return results if self.sensitivities else (results,)
 
     def infer_shape(
         self, node: Apply[Any], shapes: Sequence[tuple[Any, ...]]
@@ -117,7 +124,7 @@ class PopulationSolve(Op):
     ) -> list[Tensor]:
         """Multiply with the sensitivities of the same solve and add up by row."""
         if not self.sensitivities:
-            with_sensitivities = PopulationSolve(self.problem, self.solver)
+            with_sensitivities = type(self)(self.problem, self.solver)
             outputs = with_sensitivities.make_node(*inputs).outputs
         elif not isinstance(cotangents[1].type, DisconnectedType):
             raise NotImplementedError(
@@ -125,8 +132,9 @@ class PopulationSolve(Op):
                 "differentiate its predictions once."
             )
         schedule = Schedule(*inputs[1:])
-        weighted = cotangents[0][schedule.pair_observation][:, None] * outputs[1]
-        gradient = pt.inc_subtensor(pt.zeros_like(inputs[0])[schedule.pair_row], weighted)
+        gradient = RowGradient()(
+            cotangents[0], outputs[1], schedule.pair_offsets, schedule.pair_row, inputs[0]
+        )
         others = [
             grad_not_implemented(self, position, array) if name in _REAL else disconnected_type()
             for position, (name, array) in enumerate(
@@ -134,6 +142,23 @@ class PopulationSolve(Op):
             )
         ]
         return [gradient, *others]
+
+
+class StretchwiseSolve(PopulationSolve):
+    """The same with an integrator outside, which Python calls between events.
+
+    Compiled graphs run it as Python code, holding the interpreter's lock.
+    """
+
+    def __init__(self, problem: Problem, solver: Solver, *, sensitivities: bool = True) -> None:
+        super().__init__(problem, solver, sensitivities=sensitivities)
+        open_backend(problem, solver)
+
+    def _solve(self, parameters: Any, *arrays: Any) -> tuple[Any, ...]:
+        results = solve_by_stretches(
+            self.problem, self.solver, parameters, arrays, sensitivities=self.sensitivities
+        )
+        return results[: 1 + self.sensitivities]
 
 
 def solve_population(
@@ -157,33 +182,14 @@ def solve_population(
     tensor
         Predictions, shape ``(n_observations,)``.
     """
-    return PopulationSolve(problem, solver)(
-        parameters, *(inputs[name] for name in Schedule._fields)
-    )
+    kind = PopulationSolve if solver.backend == "numba" else StretchwiseSolve
+    return kind(problem, solver)(parameters, *(inputs[name] for name in Schedule._fields))
 
 
 def solve_key(problem: Problem, solver: Solver) -> str:
     """Identify a solve by equations, options and the sources that turn them into code."""
-    parts = (problem.key, repr(solver), str(KERNEL_VERSION), sympy.__version__, _own_sources())
-    return _digest(part.encode() for part in parts)
-
-
-def sources_digest(files: Iterable[Path]) -> str:
-    """Return the SHA-256 of the contents of some files."""
-    return _digest(each.read_bytes() for each in files)
-
-
-@lru_cache(maxsize=1)
-def _own_sources() -> str:
-    return sources_digest(sorted(Path(__file__).parent.glob("*.py")))
-
-
-def _digest(parts: Iterable[bytes]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.hexdigest()
+    parts = (problem.key, repr(solver), str(KERNEL_VERSION), sympy.__version__, solver_sources())
+    return digest(part.encode() for part in parts)
 
 
 @lru_cache(maxsize=64)
@@ -193,21 +199,28 @@ def compiled_kernel(problem: Problem, solver: Solver, *, sensitivities: bool) ->
     return numba.njit(**OPTIONS)(kernel)
 
 
+@register_funcify_and_cache_key(StretchwiseSolve)
+def _funcify_stretchwise(op: StretchwiseSolve, node: Apply[Any], **_: Any) -> tuple[Any, None]:
+    """Run it as Python code."""
+    return generate_fallback_impl(op, node), None
+
+
 @register_funcify_and_cache_key(PopulationSolve)
 def _funcify(op: PopulationSolve, node: Apply[Any], **_: Any) -> tuple[Any, str]:
     """Hand the kernel to PyTensor's compiler, with a key that covers all of its code."""
     del node
-    kernel = population_kernel(op.problem, op.solver, sensitivities=op.sensitivities)
-    source = generate(op.problem, sensitivities=op.sensitivities).source
-    key = _digest(str(part).encode() for part in (op.key, op.sensitivities, source))
+    sensitivities = op.sensitivities
+    kernel = population_kernel(op.problem, op.solver, sensitivities=sensitivities)
+    symbol = generate(op.problem, sensitivities=sensitivities).symbol
+    key = digest(str(part).encode() for part in (op.key, sensitivities, symbol))
     return numba_njit(**OPTIONS)(kernel), key
 
 
 @register_specialize
-@node_rewriter([PopulationSolve])
+@node_rewriter([PopulationSolve, StretchwiseSolve])
 def _drop_unused_sensitivities(fgraph: Any, node: Apply[Any]) -> Any:
     """Solve for values alone where nobody asks for sensitivities."""
     if not node.op.sensitivities or fgraph.clients.get(node.outputs[1]):
         return None
-    twin = PopulationSolve(node.op.problem, node.op.solver, sensitivities=False)
+    twin = type(node.op)(node.op.problem, node.op.solver, sensitivities=False)
     return {node.outputs[0]: twin.make_node(*node.inputs).outputs[0]}

@@ -7,6 +7,7 @@ import sympy
 
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.odes.problem import (
+    DOSING,
     Problem,
     check_known,
     check_names,
@@ -18,6 +19,13 @@ from bayesnlme.odes.text import TIME, check_expression, symbol
 type RightHandSide = Callable[[Any, Any, Any], Mapping[str, Any]]
 type Initial = Mapping[str, float | Callable[[Any], Any]]
 type Readout = Callable[[Any, Any, Any], Any]
+type Dosing = Mapping[str, str | float | Callable[[Any], Any]]
+
+
+_NOTHING = Problem(
+    states=(), parameters=(), rhs=(), initial=(), outputs=(), readouts=(),
+    lag=(), bioavailability=(), duration=(), rate=(),
+)  # fmt: skip
 
 
 def trace(
@@ -26,37 +34,75 @@ def trace(
     states: Sequence[str],
     initial: Initial | None,
     outputs: Mapping[str, Readout],
+    dosing: Mapping[str, Dosing | None] | None = None,
+    onto: Problem | None = None,
 ) -> Problem:
     """Call the functions of a model with symbols and keep the equations they return.
+
+    Parameters
+    ----------
+    rhs, states, initial, outputs
+        As in `bayesnlme.ode`.
+    dosing : mapping, optional
+        By a name of `DOSING`, what the model says of the doses into its states: the name of a
+        parameter, a number or a function of the parameters.
+    onto : Problem, optional
+        A problem that these equations are added to. Its states and outputs are attributes of
+        ``y`` as well.
 
     Raises
     ------
     ModelError
-        If a function cannot be traced, names contradict each other, or a derivative or an initial
-        value may jump where a parameter or a state says.
+        If a function cannot be traced, names contradict each other, or an equation is refused by
+        `make_problem`.
     """
-    order = _names(states)
-    check_names(order, (), tuple(outputs))
-    check_known(initial or {}, order, what="initial")
-    y, p = _States(order), _Parameters()
+    base = _NOTHING if onto is None else onto
+    own = _names(states)
+    order = (*base.states, *own)
+    check_names(order, (), (*base.outputs, *outputs))
+    check_known(initial or {}, own, what="initial")
+    y = _States(order, dict(zip(base.outputs, base.readouts, strict=True)))
+    p = _Parameters(base.parameters)
     derivatives = _call(rhs, (symbol(TIME), y, p), label="rhs")
     if not isinstance(derivatives, Mapping):
         raise ModelError(
             "rhs must return a dict from every state to its derivative, "
             f"not {type(derivatives).__name__}."
         )
-    check_states(derivatives, order, what="rhs")
-    flows = [check_expression(derivatives[name], label=f"d {name}/dt") for name in order]
-    starts = [_start((initial or {}).get(name, 0), p, label=f"initial {name}") for name in order]
+    check_states(derivatives, own, what="rhs")
+    flows = [check_expression(derivatives[name], label=f"d {name}/dt") for name in own]
+    starts = [_start((initial or {}).get(name, 0), p, label=f"initial {name}") for name in own]
     readouts = [_readout(each, y, p, label=f"output {name}") for name, each in outputs.items()]
+    said = {name: _dosing(name, (dosing or {}).get(name), base, order, p) for name in DOSING}
     return make_problem(
         states=order,
         parameters=p.names(),
-        rhs=flows,
-        initial=starts,
-        outputs=outputs,
-        readouts=readouts,
+        rhs=(*base.rhs, *flows),
+        initial=(*base.initial, *starts),
+        outputs=(*base.outputs, *outputs),
+        readouts=(*base.readouts, *readouts),
+        dosing=said,
     )
+
+
+def trace_curve(function: Callable[[Any, Any], Any]) -> tuple[sympy.Expr, tuple[str, ...]]:
+    """Call a function of time and parameters with symbols.
+
+    Returns
+    -------
+    expression : expression
+        What it returns.
+    parameters : tuple of str
+        Names of its parameters, in order of first use.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be traced.
+    """
+    p = _Parameters(())
+    value = _call(function, (symbol(TIME), p), label="curve")
+    return check_expression(value, label="curve"), p.names()
 
 
 def _names(states: Sequence[str]) -> tuple[str, ...]:
@@ -68,6 +114,37 @@ def _names(states: Sequence[str]) -> tuple[str, ...]:
 def _start(value: Any, p: Any, *, label: str) -> sympy.Expr:
     result = _call(value, (p,), label=label) if callable(value) else value
     return check_expression(result, label=label)
+
+
+def _dosing(
+    what: str, given: Dosing | None, base: Problem, states: Sequence[str], p: Any
+) -> dict[str, sympy.Expr]:
+    """Return what is said of the doses into each state, by the base and now."""
+    if not isinstance(given, Mapping | None):
+        raise ModelError(
+            f'{what} must be a dict from states, such as {what}={{"{states[0]}": "name"}}, '
+            f"not {given!r}."
+        )
+    check_known(given or {}, states, what=what)
+    known = zip(base.states, getattr(base, what), strict=True)
+    said = {state: each for state, each in known if each is not None}
+    for state, value in (given or {}).items():
+        if state in said:
+            raise ModelError(f"The {what} of {state!r} is given already.")
+        said[state] = _start(_named(value, p, what, state), p, label=f"{what} {state}")
+    return said
+
+
+def _named(value: Any, p: Any, what: str, state: str) -> Any:
+    """Take a text as the name of a parameter."""
+    if not isinstance(value, str):
+        return value
+    if not value.isidentifier():
+        raise ModelError(
+            f"{what} of {state!r}: {value!r} is no name of a parameter. "
+            "Give a name, a number, or a function of p."
+        )
+    return getattr(p, value)
 
 
 def _readout(function: Any, y: Any, p: Any, *, label: str) -> sympy.Expr:
@@ -99,19 +176,23 @@ def _advice(error: TypeError) -> str:
 
 
 class _States:
-    """The states, by attribute: ``y.central``."""
+    """The states and the outputs of what is built onto, by attribute: ``y.central``."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_outputs")
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], outputs: Mapping[str, sympy.Expr]) -> None:
         self._known = names
+        self._outputs = outputs
 
-    def __getattr__(self, name: str) -> sympy.Symbol:
+    def __getattr__(self, name: str) -> sympy.Expr:
         if name.startswith("__"):
             raise AttributeError(name)
-        if name not in self._known:
-            raise ModelError(f"y.{name} is no state. {did_you_mean(name, self._known)}")
-        return symbol(name)
+        if name in self._known:
+            return symbol(name)
+        if name in self._outputs:
+            return self._outputs[name]
+        near = did_you_mean(name, (*self._known, *self._outputs))
+        raise ModelError(f"y.{name} is no state. {near}")
 
 
 class _Parameters:
@@ -119,8 +200,8 @@ class _Parameters:
 
     __slots__ = ("_seen",)
 
-    def __init__(self) -> None:
-        self._seen: dict[str, None] = {}
+    def __init__(self, known: Sequence[str]) -> None:
+        self._seen = dict.fromkeys(known)
 
     def __getattr__(self, name: str) -> sympy.Symbol:
         if name.startswith("__"):

@@ -1,153 +1,260 @@
-"""Sums over stages, four numbers at a time, for code compiled by numba.
+"""Vector operations over lanes of subjects, for the loop over subjects.
 
-A compiler may not reorder or fuse floating-point operations when the same bits are wanted
-from every build, and then seldom uses the vector unit. These primitives write vector
-operations and fused multiply-adds explicitly, so they are fast and give one answer.
-Every block of the workspace is padded to whole vectors with zeros.
+A block of the workspace is laid out ``[component][lane]``, so one vector holds the same number of
+`WIDTH` subjects. A compiler may not reorder or fuse floating-point operations when the same bits
+are wanted from every build, and then seldom uses the vector unit by itself; these primitives
+write vector operations and fused multiply-adds explicitly. Lanes never mix.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-from bayesnlme.odes.compiling import cgutils, intrinsic, ir, types
+from bayesnlme.odes.emit import WIDTH
+from bayesnlme.odes.machine import INTEGER, REAL, Operation, Reals, ir, operation
 
-WIDTH = 4
-
-_LANE = ir.DoubleType()
-_VECTOR = ir.VectorType(_LANE, WIDTH)
-_REAL = types.CPointer(types.float64)
+_VECTOR = ir.VectorType(REAL, WIDTH)
 
 
-def padded(size: int) -> int:
-    """Return the size of a block that holds `size` numbers in whole vectors."""
-    return -(-size // WIDTH) * WIDTH
+def combination(weights: Sequence[float]) -> Operation:
+    """Return ``(target, start, factor, sources, stride, n)``: a weighted sum of blocks.
 
-
-def combination(target: int, origin: int | None, sources: Sequence[int], size: int) -> Any:
-    """Return ``(w, weights)``: ``w[target] = w[origin] + sum_s weights[s] w[sources[s]]``.
-
-    Without an origin the sum starts at zero.
-
-    The newest source should come last: only its product waits for it.
+    ``target = start + factor * sum_s weights[s] * sources[s]`` for n components, with one factor
+    for each lane; block s begins ``s * stride`` numbers behind ``sources``.
     """
 
-    @intrinsic
-    def combine(typingctx: Any, w: Any, weights: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-            start, tuple_ = args
-            zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
-            factors = [
-                _broadcast(builder, each)
-                for each in cgutils.unpack_tuple(builder, tuple_, len(sources))
-            ]
-            for block in range(0, size, WIDTH):
-                total = zero if origin is None else _load(builder, start, origin + block)
-                for factor, source in zip(factors, sources, strict=True):
-                    total = _fma(builder, factor, _load(builder, start, source + block), total)
-                _save(builder, start, target + block, total)
-            return context.get_dummy_value()
+    def body(builder: Any, args: Any) -> None:
+        target, start, factor, sources, stride, n = args
+        used = [(s, weight) for s, weight in enumerate(weights) if weight != 0.0]
+        blocks = [builder.gep(sources, [builder.mul(stride, _number(s))]) for s, _ in used]
+        scale = _load(builder, factor, _number(0))
+        with _components(builder, n) as place:
+            total: Any = _constant(0.0)
+            for block, (_, weight) in zip(blocks, used, strict=True):
+                total = _fma(builder, _constant(weight), _load(builder, block, place), total)
+            _save(builder, target, place, _fma(builder, scale, total, _load(builder, start, place)))
 
-        return types.void(_REAL, weights), generate
-
-    return combine
+    return operation(Reals, Reals, Reals, Reals, int, int)(body)
 
 
-def copying(target: int, origin: int, size: int) -> Any:
-    """Return ``(w)``: ``w[target] = w[origin]``."""
+def blend(count: int) -> Operation:
+    """Return ``(target, start, weights, sources, stride, n)``: a sum with weights by lane.
 
-    @intrinsic
-    def copy(typingctx: Any, w: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-            for block in range(0, size, WIDTH):
-                value = _load(builder, args[0], origin + block)
-                _save(builder, args[0], target + block, value)
-            return context.get_dummy_value()
-
-        return types.void(_REAL), generate
-
-    return copy
-
-
-def scaled_squares(error: int, before: int, after: int, tolerance: int, size: int) -> Any:
-    """Return ``(w, rtol)``: the sum of squares of the error in units of the tolerance.
-
-    The tolerance of each component is ``w[tolerance] + rtol * max(|w[before]|, |w[after]|)``.
+    As `combination`, but block s has the weights ``weights[s * WIDTH]`` and on, one for each lane.
     """
 
-    @intrinsic
-    def squares(typingctx: Any, w: Any, rtol: Any) -> Any:  # noqa: ARG001
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
-            start, relative = args[0], _broadcast(builder, args[1])
-            total = ir.Constant(_VECTOR, [0.0] * WIDTH)
-            for block in range(0, size, WIDTH):
-                old = _magnitude(builder, _load(builder, start, before + block))
-                new = _magnitude(builder, _load(builder, start, after + block))
-                larger = builder.select(builder.fcmp_ordered(">", old, new), old, new)
-                scale = _fma(builder, relative, larger, _load(builder, start, tolerance + block))
-                ratio = builder.fdiv(_load(builder, start, error + block), scale)
-                total = _fma(builder, ratio, ratio, total)
-            lanes = [
-                builder.extract_element(total, ir.Constant(ir.IntType(32), lane))
-                for lane in range(WIDTH)
-            ]
-            return builder.fadd(builder.fadd(lanes[0], lanes[2]), builder.fadd(lanes[1], lanes[3]))
+    def body(builder: Any, args: Any) -> None:
+        target, start, weights, sources, stride, n = args
+        factors = [_load(builder, weights, _number(s * WIDTH)) for s in range(count)]
+        blocks = [builder.gep(sources, [builder.mul(stride, _number(s))]) for s in range(count)]
+        with _components(builder, n) as place:
+            total: Any = _load(builder, start, place)
+            for factor, block in zip(factors, blocks, strict=True):
+                total = _fma(builder, factor, _load(builder, block, place), total)
+            _save(builder, target, place, total)
 
-        return types.float64(_REAL, types.float64), generate
-
-    return squares
+    return operation(Reals, Reals, Reals, Reals, int, int)(body)
 
 
-@intrinsic
-def store(typingctx: Any, start: Any, values: Any) -> Any:  # noqa: ARG001
-    """Write a tuple of numbers to an address, filled up with zeros to whole vectors."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kinds = signature.args[1]
-        numbers = [
-            context.cast(builder, value, kind, types.float64)
-            for kind, value in zip(
-                kinds, cgutils.unpack_tuple(builder, args[1], len(kinds)), strict=True
-            )
-        ]
-        for block in range(0, len(numbers), WIDTH):
-            vector: Any = ir.Constant(_VECTOR, [0.0] * WIDTH)
-            for lane, number in enumerate(numbers[block : block + WIDTH]):
-                position = ir.Constant(ir.IntType(32), lane)
-                vector = builder.insert_element(vector, number, position)
-            _save(builder, args[0], block, vector)
-        return context.get_dummy_value()
-
-    return types.void(start, values), generate
+def _blended(builder: Any, args: Any) -> None:
+    target, weights, sources, stride, n, count = args
+    total = _slot(builder, _constant(0.0))
+    with _components(builder, n) as place:
+        builder.store(_constant(0.0), total)
+        with _repeated(builder, count) as turn:
+            factor = _load(builder, weights, builder.mul(turn, _number(WIDTH)))
+            block = builder.gep(sources, [builder.mul(stride, turn)])
+            value = _load(builder, block, place)
+            builder.store(_fma(builder, factor, value, builder.load(total)), total)
+        _save(builder, target, place, builder.load(total))
 
 
-def _broadcast(builder: Any, number: Any) -> Any:
-    vector: Any = ir.Constant(_VECTOR, ir.Undefined)
-    for lane in range(WIDTH):
-        vector = builder.insert_element(vector, number, ir.Constant(ir.IntType(32), lane))
-    return vector
+def _scaled_squares(builder: Any, args: Any) -> None:
+    error, less, before, after, tolerance, relative, n, out = args
+    total = _slot(builder, _constant(0.0))
+    rtol = _broadcast(builder, relative)
+    with _components(builder, n) as place:
+        old = _magnitude(builder, _load(builder, before, place))
+        new = _magnitude(builder, _load(builder, after, place))
+        larger = builder.select(builder.fcmp_ordered(">", old, new), old, new)
+        scale = _fma(builder, rtol, larger, _load(builder, tolerance, place))
+        gap = builder.fsub(_load(builder, error, place), _load(builder, less, place))
+        ratio = builder.fdiv(gap, scale)
+        builder.store(_fma(builder, ratio, ratio, builder.load(total)), total)
+    _save(builder, out, _number(0), builder.load(total))
 
 
-def _place(builder: Any, start: Any, offset: int) -> Any:
-    first = builder.gep(start, [ir.Constant(ir.IntType(64), offset)])
-    return builder.bitcast(first, _VECTOR.as_pointer())
+def _chosen(builder: Any, args: Any) -> None:
+    target, source, mask, n = args
+    chosen = builder.fcmp_unordered("!=", _load(builder, mask, _number(0)), _constant(0.0))
+    with _components(builder, n) as place:
+        new, old = _load(builder, source, place), _load(builder, target, place)
+        _save(builder, target, place, builder.select(chosen, new, old))
 
 
-def _load(builder: Any, start: Any, offset: int) -> Any:
-    return builder.load(_place(builder, start, offset), align=8)
+def _copied(builder: Any, args: Any) -> None:
+    target, source, n = args
+    with _components(builder, n) as place:
+        _save(builder, target, place, _load(builder, source, place))
 
 
-def _save(builder: Any, start: Any, offset: int, vector: Any) -> None:
-    builder.store(vector, _place(builder, start, offset), align=8)
+def _row_sums(builder: Any, args: Any) -> None:
+    matrix, n, out = args
+    _save(builder, out, _number(0), _constant(0.0))
+    with _repeated(builder, n) as row:
+        total = _slot(builder, _constant(0.0))
+        builder.store(_constant(0.0), total)
+        start = builder.gep(matrix, [builder.mul(builder.mul(row, n), _number(WIDTH))])
+        with _components(builder, n) as place:
+            size = _magnitude(builder, _load(builder, start, place))
+            builder.store(builder.fadd(builder.load(total), size), total)
+        old, new = _load(builder, out, _number(0)), builder.load(total)
+        larger = builder.fcmp_ordered(">", old, new)
+        _save(builder, out, _number(0), builder.select(larger, old, new))
+
+
+def _called(builder: Any, args: Any) -> None:
+    address, *pointers = args
+    kind = ir.FunctionType(ir.VoidType(), [ir.PointerType(REAL)] * len(pointers))
+    builder.call(builder.inttoptr(address, kind.as_pointer()), pointers)
+
+
+@contextmanager
+def _repeated(builder: Any, count: Any) -> Iterator[Any]:
+    """Loop, giving the number of the turn."""
+    before = builder.block
+    check = builder.append_basic_block("check")
+    body, after = builder.append_basic_block("body"), builder.append_basic_block("after")
+    builder.branch(check)
+    builder.position_at_end(check)
+    index = builder.phi(INTEGER)
+    index.add_incoming(_number(0), before)
+    builder.cbranch(builder.icmp_signed("<", index, count), body, after)
+    builder.position_at_end(body)
+    yield index
+    index.add_incoming(builder.add(index, _number(1)), builder.block)
+    builder.branch(check)
+    builder.position_at_end(after)
+
+
+@contextmanager
+def _components(builder: Any, n: Any) -> Iterator[Any]:
+    """Loop over components, giving the place of each one's vector in its block."""
+    with _repeated(builder, n) as index:
+        yield builder.mul(index, _number(WIDTH))
+
+
+def _slot(builder: Any, value: Any) -> Any:
+    """Return a variable of the function, set to a value here."""
+    with builder.goto_entry_block():
+        place = builder.alloca(value.type)
+    builder.store(value, place)
+    return place
+
+
+def _number(value: int) -> Any:
+    return ir.Constant(ir.IntType(64), value)
+
+
+def _constant(value: float) -> Any:
+    return ir.Constant(_VECTOR, [value] * WIDTH)
+
+
+def _vector_at(builder: Any, start: Any, place: Any) -> Any:
+    return builder.bitcast(builder.gep(start, [place]), _VECTOR.as_pointer())
+
+
+def _load(builder: Any, start: Any, place: Any) -> Any:
+    value = builder.load(_vector_at(builder, start, place))
+    value.align = 8
+    return value
+
+
+def _save(builder: Any, start: Any, place: Any, value: Any) -> None:
+    builder.store(value, _vector_at(builder, start, place)).align = 8
 
 
 def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
-    return builder.call(_declared(builder, f"llvm.fma.v{WIDTH}f64", 3), [a, b, c])
+    return builder.call(_intrinsic(builder, "llvm.fma", 3), [a, b, c])
 
 
-def _magnitude(builder: Any, a: Any) -> Any:
-    return builder.call(_declared(builder, f"llvm.fabs.v{WIDTH}f64", 1), [a])
+def _magnitude(builder: Any, value: Any) -> Any:
+    return builder.call(_intrinsic(builder, "llvm.fabs", 1), [value])
 
 
-def _declared(builder: Any, name: str, count: int) -> Any:
+def _intrinsic(builder: Any, name: str, count: int) -> Any:
     kind = ir.FunctionType(_VECTOR, [_VECTOR] * count)
-    return cgutils.get_or_insert_function(builder.module, kind, name)
+    full, known = f"{name}.v{WIDTH}f64", builder.module.globals
+    return known[full] if full in known else ir.Function(builder.module, kind, name=full)
+
+
+def _broadcast(builder: Any, value: Any) -> Any:
+    vector: Any = ir.Constant(_VECTOR, ir.Undefined)
+    for lane in range(WIDTH):
+        vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), lane))
+    return vector
+
+
+def _kept_quiet(builder: Any, args: Any) -> Any:
+    error, time, step, sight, stiff, sign, most = args
+    load = partial(_load, builder, place=_number(0))
+    ahead = builder.fadd(load(time), load(step))
+    count = builder.fadd(load(stiff), load(sign))
+    zero = _constant(0.0)
+    count = builder.select(builder.fcmp_ordered(">", count, zero), count, zero)
+    _save(builder, stiff, _number(0), count)
+    good = builder.fcmp_ordered("<=", load(error), _constant(1.0))
+    good = builder.and_(good, builder.fcmp_ordered("<", ahead, load(sight)))
+    good = builder.and_(good, builder.fcmp_ordered("<", count, _broadcast(builder, most)))
+    bits = builder.bitcast(good, ir.IntType(WIDTH))
+    return builder.zext(bits, INTEGER)
+
+
+def _taken(builder: Any, args: Any) -> None:
+    target, factor, source = args
+    minus = builder.fneg(_load(builder, factor, _number(0)))
+    value, old = _load(builder, source, _number(0)), _load(builder, target, _number(0))
+    _save(builder, target, _number(0), _fma(builder, minus, value, old))
+
+
+def _divided(builder: Any, args: Any) -> None:
+    target, value, divisor = args
+    above, below = _load(builder, value, _number(0)), _load(builder, divisor, _number(0))
+    _save(builder, target, _number(0), builder.fdiv(above, below))
+
+
+take = operation(Reals, Reals, Reals)(_taken)
+"""``(target, factor, source)``: ``target -= factor * source``, one number for each lane."""
+
+divide = operation(Reals, Reals, Reals)(_divided)
+"""``(target, above, below)``: ``target = above / below``, one number for each lane."""
+
+quiet = operation(Reals, Reals, Reals, Reals, Reals, Reals, float)(_kept_quiet)
+"""``(error, time, step, sight, stiff, sign, most)``: lanes with nothing to do but go on, as bits.
+
+Their error is at most 1, the step ends before what comes in sight, and the count of stiff steps, to
+which the sign is added (it never goes below 0), stays below the most.
+"""
+
+blend_all = operation(Reals, Reals, Reals, int, int, int)(_blended)
+"""``(target, weights, sources, stride, n, count)``: a sum over blocks with weights by lane."""
+
+scaled_squares = operation(Reals, Reals, Reals, Reals, Reals, float, int, Reals)(_scaled_squares)
+"""``(error, less, before, after, tolerance, rtol, n, out)``: sum of squared, scaled differences.
+
+The sum over n components of ``((error - less)/scale)**2`` with
+``scale = tolerance + rtol * max(|before|, |after|)``, one result for each lane.
+"""
+
+choose = operation(Reals, Reals, Reals, int)(_chosen)
+"""``(target, source, mask, n)``: copy n components in the lanes whose mask is not 0."""
+
+copy = operation(Reals, Reals, int)(_copied)
+"""``(target, source, n)``: copy n components."""
+
+largest_row_sum = operation(Reals, int, Reals)(_row_sums)
+"""``(matrix, n, out)``: the norm of an n x n matrix, for each lane."""
+
+call = operation(int, *[Reals] * 6)(_called)
+"""``(address, t, y, c, r, v, out)``: call a generated function."""

@@ -31,10 +31,10 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_
 
 from bayesnlme._types import Floats, Integers, Tensor
 from bayesnlme.odes import compiling
-from bayesnlme.odes.op import sources_digest
+from bayesnlme.odes.digest import sources_digest
 
 DEPOT, CENTRAL = 0, 1
-_ARRAYS = ("row", "offsets", "elapsed", "amount", "duration", "compartment")
+ARRAYS = ("row", "offsets", "elapsed", "amount", "duration", "compartment")
 _WHOLE = ("row", "offsets", "compartment")
 _SOURCE = sources_digest([Path(__file__), Path(compiling.__file__)])
 _SMALL = 0.1
@@ -66,7 +66,7 @@ class Superpose(Op):
     def make_node(self, *inputs: Tensor) -> Apply[Any]:
         """Bring the inputs to their types."""
         checked = [pt.as_tensor(each, dtype="float64", ndim=1) for each in inputs[:3]]
-        for name, array in zip(_ARRAYS, inputs[3:], strict=True):
+        for name, array in zip(ARRAYS, inputs[3:], strict=True):
             dtype = "int64" if name in _WHOLE else "float64"
             checked.append(pt.as_tensor(array, dtype=dtype, ndim=1))
         outputs = [pt.vector(dtype="float64"), pt.tensor(dtype="float64", shape=(None, 3))]
@@ -90,7 +90,7 @@ class Superpose(Op):
     def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
         """Connect the outputs with the parameters alone."""
         del node
-        return [[True, True]] * 3 + [[False, False]] * len(_ARRAYS)
+        return [[True, True]] * 3 + [[False, False]] * len(ARRAYS)
 
     def pullback(
         self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], cotangents: Sequence[Tensor]
@@ -102,7 +102,7 @@ class Superpose(Op):
                 "differentiate its predictions once."
             )
         gradients: Any = _AddUp()(cotangents[0], outputs[1], inputs[3], inputs[0])
-        return [*gradients, *(disconnected_type() for _ in _ARRAYS)]
+        return [*gradients, *(disconnected_type() for _ in ARRAYS)]
 
 
 class _AddUp(Op):
@@ -139,7 +139,7 @@ class _AddUp(Op):
 
 def superpose(ka: Tensor, CL: Tensor, V: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
     """Return the concentrations, shape (observation,); see :class:`Superpose` for the inputs."""
-    return Superpose()(ka, CL, V, *(inputs[name] for name in _ARRAYS))
+    return Superpose()(ka, CL, V, *(inputs[name] for name in ARRAYS))
 
 
 def _kernel(  # noqa: PLR0913, PLR0917  the inputs of the operation

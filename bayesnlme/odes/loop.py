@@ -1,0 +1,261 @@
+"""The loop over subjects as one function of machine code, the same for every problem.
+
+It is compiled once and kept on disk, and calls the generated functions of a problem by their
+addresses. So a new model costs the compilation of its own equations alone.
+"""
+
+import threading
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from bayesnlme._types import Floats
+from bayesnlme._types import Integers as IntegerArray
+from bayesnlme.odes import places as at
+from bayesnlme.odes.addresses import integers, reals, shift
+from bayesnlme.odes.agenda import RECORDS
+from bayesnlme.odes.checks import fits
+from bayesnlme.odes.code import FUNCTIONS, Code, modelled_rates
+from bayesnlme.odes.compiler import compile_to_ir
+from bayesnlme.odes.digest import solver_sources
+from bayesnlme.odes.doses import STEADY_STATE
+from bayesnlme.odes.events import OBSERVATIONS
+from bayesnlme.odes.linking import link
+from bayesnlme.odes.machine import Integers, Reals, routine
+from bayesnlme.odes.problem import DOSING
+from bayesnlme.odes.schedule import Schedule
+from bayesnlme.odes.sense import PAIR_OFFSETS, START_ROW
+from bayesnlme.odes.solver import Solver
+from bayesnlme.odes.walk import START, drive, walk
+
+_N_ARRAYS = len(Schedule._fields)
+(
+    TABLE,  # addresses: of the generated functions, of what `describe` says, of the results
+    PROBLEM,
+    TOLERANCES,
+    PARAMETERS,
+    PREDICTION,
+    SENSITIVITY,
+    N_PROBLEM,  # how many integers describe the problem
+    N_ROWS,  # shape of the parameters
+    N_VALUES,
+    FIRST,  # subjects to solve for
+    LAST,
+    COMMAND,  # of an integrator outside, and the answer to it; 0 to solve all
+    HEADER,  # addresses and lengths of the memory to work in
+    N_HEADER,
+    INTEGERS,
+    N_INTEGERS,
+    WORK,
+    N_REALS,
+    CALLS,  # how often the right-hand side was evaluated
+    TAKEN,  # how many steps were taken
+    SCHEDULE,  # the addresses of the arrays of a schedule, then their lengths
+) = range(21)
+N_ARGUMENTS = SCHEDULE + 2 * _N_ARRAYS
+_SWAPPED = (FUNCTIONS.index("rhs"), FUNCTIONS.index("rhs_transition"))
+_RECORD_ROW = at.SCHEDULE + Schedule._fields.index("record_row")
+
+
+def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
+    """Return what the loop needs to know of a problem: integers, by `places`, and tolerances."""
+    problem, sensitivities = code.problem, code.sensitivities
+    size = range(len(problem.states))
+    blocks = problem.spectrum or ()
+    linear = problem.linear
+    count = len(size) * (1 + sensitivities) + 1 if code.lines["square"][1] else 0
+    best = ("closed_form" if count else "expm") if linear else "tsit5"
+    method = best if solver.method == "auto" else solver.method
+    arrays = (
+        [each for pair in code.transition for each in pair],
+        list(modelled_rates(problem)),
+        [block.size for block in blocks],
+        [int(i in problem.reachable[source]) for source in size for i in size],
+    )
+    values = [
+        len(size),
+        len(problem.parameters),
+        code.n_constants,
+        len(problem.outputs),
+        int(sensitivities),
+        len(code.plain),
+        len(code.transition),
+        len(arrays[1]),
+        len(blocks),
+        count,
+        at.METHODS.index(method),
+        int(solver.method == "auto"),
+        int(linear),
+        int(bool(code.lines["drift"][1])),
+        int(any(each is not None for name in DOSING for each in getattr(problem, name))),
+        solver.max_steps,
+    ]
+    place = at.N_FIELDS
+    for each in arrays:
+        values.append(place)
+        place += len(each)
+    numbers = [*values, *(x for each in arrays for x in each)]
+    return np.array(numbers, dtype=np.int64), np.array([solver.rtol, solver.atol])
+
+
+def header_size(code: Code) -> int:
+    """Return the length of the header of a solve."""
+    problem, n_states = code.problem, len(code.problem.states)
+    columns = len(problem.parameters) + n_states + len(modelled_rates(problem))
+    extra = 2 * len(code.transition) + len(modelled_rates(problem)) + n_states**2
+    return at.N_FIELDS + extra + len(problem.spectrum or ()) + n_states * columns
+
+
+@routine
+def enter(given: Integers) -> int:
+    """Solve for some subjects; all arguments stand, as integers or addresses, in one array.
+
+    The first call fills the header and says how much memory the second one needs. Return 0, or 1
+    where the arrays do not fit each other, before anything is read by them.
+    """
+    if given[N_REALS] == 0:
+        return _measure(given)
+    s, w = integers(given[INTEGERS]), reals(given[WORK])
+    if given[COMMAND] <= START:
+        _set_up(given, w, s)
+    if given[COMMAND] == 0:
+        for carried in range(2):
+            _choose_functions(s, integers(given[TABLE]), carried)
+            _queue(s, carried)
+            walk(w, s)
+        given[CALLS] = s[at.CALLS]
+        given[TAKEN] = s[at.TAKEN]
+    else:
+        given[COMMAND] = int(drive(w, s, given[COMMAND]))
+    return 0
+
+
+@routine
+def _set_up(given: Integers, w: Reals, s: Integers) -> None:
+    """Fill the memory to work in, which is zero."""
+    header = integers(given[HEADER])
+    for field in range(given[N_HEADER]):
+        s[field] = header[field]
+    for place in range(2):
+        w[place] = reals(given[TOLERANCES])[place]
+    for lane in range(at.W):
+        w[s[at.ONE] + lane] = 1.0
+    for subject in range(s[at.START_AT], s[at.STOP]):
+        s[s[at.QUEUE] + subject - s[at.START_AT]] = subject
+
+
+@routine
+def _queue(s: Integers, carried: int) -> None:
+    """Take up the subjects that need the transition matrix, or those that do not.
+
+    They are ordered by the number of their records, to a factor of two, the longest first, so no
+    lane begins a long one when the others are about to finish.
+    """
+    records, queue = integers(s[RECORDS]), shift(s, s[at.QUEUE])
+    count, above, least = 0, 2**62, s[at.N_EVENTS]
+    while above > 0:
+        for subject in range(s[at.START_AT], s[at.LAST_ONE]):
+            size = records[subject + 1] - records[subject]
+            if least <= size < above and _needs_transition(s, subject) == carried:
+                queue[count] = subject
+                count += 1
+        above = least
+        least = least // 2
+    s[at.NEXT] = s[at.START_AT]
+    s[at.STOP] = s[at.START_AT] + count
+
+
+@routine
+def _needs_transition(s: Integers, subject: int) -> int:
+    """Say whether a subject has a steady state or more than one row of parameters."""
+    records, seen = integers(s[RECORDS]), integers(s[OBSERVATIONS])
+    pairs, needs = integers(s[PAIR_OFFSETS]), 0
+    for record in range(records[subject], records[subject + 1]):
+        if integers(s[_RECORD_ROW])[record] != integers(s[START_ROW])[subject] or (
+            integers(s[STEADY_STATE])[record] != 0
+        ):
+            needs = 1
+    for j in range(seen[subject], seen[subject + 1]):
+        if pairs[j + 1] - pairs[j] != 1:
+            needs = 1
+    return needs
+
+
+@routine
+def _measure(given: Integers) -> int:
+    schedule, problem = shift(given, SCHEDULE), integers(given[PROBLEM])
+    if not fits(
+        schedule, shift(given, SCHEDULE + _N_ARRAYS), given[N_ROWS], given[N_VALUES], problem
+    ):
+        return 1
+    s, extra = integers(given[HEADER]), given[N_PROBLEM] - at.N_OF_PROBLEM
+    for field in range(at.N_OF_PROBLEM):
+        s[field] = problem[field]
+    for place in range(extra):
+        s[at.N_FIELDS + place] = problem[at.N_OF_PROBLEM + place]
+    for i in range(_N_ARRAYS):
+        s[at.SCHEDULE + i] = schedule[i]
+    s[at.PARAMETERS] = given[PARAMETERS]
+    s[at.PREDICTION] = given[PREDICTION]
+    s[at.SENSITIVITY] = given[SENSITIVITY]
+    s[at.NEXT] = given[FIRST]
+    s[at.STOP] = given[LAST]
+    s[at.LAST_ONE] = given[LAST]
+    s[at.N_COLUMNS] = s[at.N_PARAMETERS] + s[at.N_STATES] + s[at.N_RATES]
+    s[at.INDEX] = at.N_FIELDS + extra
+    s[at.START_AT] = given[FIRST]
+    _choose_functions(s, integers(given[TABLE]), _survey(s))
+    n_integers, n_reals = at.lay_out(s)
+    given[N_INTEGERS] = n_integers
+    given[N_REALS] = n_reals
+    return 0
+
+
+@routine
+def _survey(s: Integers) -> int:
+    """Find how many events and rows a subject has at most; say if any needs the transition."""
+    records, starts = integers(s[RECORDS]), integers(s[START_ROW])
+    most, rows, needs = 0, 1, 0
+    for i in range(s[at.NEXT], s[at.STOP]):
+        most = max(most, records[i + 1] - records[i])
+        needs = max(needs, _needs_transition(s, i))
+        for record in range(records[i], records[i + 1]):
+            rows = max(rows, integers(s[_RECORD_ROW])[record] - starts[i] + 1)
+    s[at.N_EVENTS] = 2 * most + 2
+    s[at.N_ROWS] = rows
+    return needs
+
+
+@routine
+def _choose_functions(s: Integers, table: Integers, carried: int) -> None:
+    """Take the functions with or without columns for the transition matrix, and index these."""
+    plain, transition = _SWAPPED
+    s[at.TRANSITION] = carried
+    for i in range(plain):
+        s[at.F_CONSTANTS + i] = table[i]
+    for i in range(3):
+        s[at.F_RHS + i] = table[(transition if s[at.TRANSITION] else plain) + i]
+    count = s[at.N_TRANSITION] if s[at.TRANSITION] else s[at.N_PLAIN]
+    s[at.N] = s[at.N_STATES] + count
+    for place in range(s[at.N_STATES] * s[at.N_COLUMNS]):
+        s[s[at.INDEX] + place] = -1
+    for q in range(count):
+        i, k = s[s[at.PAIRS] + 2 * q], s[s[at.PAIRS] + 2 * q + 1]
+        s[s[at.INDEX] + i * s[at.N_COLUMNS] + k] = q
+
+
+_ENTRY: dict[str, Any] = {}
+_LOCK = threading.Lock()
+
+
+def entry() -> tuple[str, int]:
+    """Compile the loop over subjects, or load it from the cache; return its symbol and address.
+
+    The digest of the sources is part of the symbol.
+    """
+    symbol = f"bayesnlme_solve_{solver_sources()[:32]}"
+    with _LOCK:
+        if symbol not in _ENTRY:
+            _ENTRY[symbol] = link(symbol, partial(compile_to_ir, enter, name=symbol))
+    return symbol, _ENTRY[symbol].get_function_address(symbol)
