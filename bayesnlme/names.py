@@ -1,6 +1,8 @@
 """Names of variables and dimensions, minted once; everything else asks here."""
 
 SUBJECT = "subject"
+INTERVAL = "interval"
+INTERVAL_SUBJECT = "interval_subject"
 OBSERVATION = "observation"
 EFFECT = "effect"
 EFFECT_BIS = "effect_bis"
@@ -72,6 +74,15 @@ def schedule(name: str) -> str:
     return f"schedule_{name}"
 
 
+def interval(subject: str, start: float, number: int) -> str:
+    """Name the stretch of a subject's time from a start on, the how manieth from then: ``"7@24"``.
+
+    Several begin at one time where covariates change twice there: ``"7@24"``, ``"7@24#2"``.
+    """
+    label = f"{subject}@{start:.15g}"
+    return label if number == 1 else f"{label}#{number}"
+
+
 def level_codes(parameter: str, covariate: str) -> str:
     """Name the data container of the level codes that one parameter's effect uses."""
     return f"covariate_{covariate}_for_{parameter}"
@@ -83,7 +94,8 @@ def covariate(name: str) -> str:
 
 
 RESERVED = frozenset(
-    {SUBJECT, OBSERVATION, EFFECT, EFFECT_BIS, OMEGA, OMEGA_CORR, ETA, ETA_STANDARD, PREDICTION}
+    {SUBJECT, INTERVAL, INTERVAL_SUBJECT, OBSERVATION, EFFECT, EFFECT_BIS}
+    | {OMEGA, OMEGA_CORR, ETA, ETA_STANDARD, PREDICTION}
     | {"t", "y", "p", "chain", "draw", "occasion", "output"}
 )
 """Names that a parameter or an output may not take."""

@@ -13,7 +13,14 @@ from bayesnlme.data import observation_kinds as kinds
 from bayesnlme.data import summary
 from bayesnlme.data.arrays import Booleans, Integers
 from bayesnlme.data.kind import Kind
-from bayesnlme.data.records import Covariate, Doses, Observations, Records, make_covariate
+from bayesnlme.data.records import (
+    Covariate,
+    Doses,
+    Interpolation,
+    Observations,
+    Records,
+    make_covariate,
+)
 from bayesnlme.data.table_kinds import OPTION
 from bayesnlme.errors import DataError, Finding, did_you_mean
 
@@ -43,6 +50,10 @@ class Dataset:
         Every record of the table.
     covariates : mapping of str to Covariate
         By name, in the order of the table.
+    covariate_interpolation : "locf" or "nocb"
+        Over which interval the covariates of a record hold. ``"locf"`` (last observation carried
+        forward): from the record until the next. ``"nocb"`` (next observation carried backward,
+        as NONMEM does): from the record before until the record itself.
     observations : Observations
         The scored observations.
     doses : Doses
@@ -57,6 +68,7 @@ class Dataset:
     findings: tuple[Finding, ...]
     records: Records
     covariates: Mapping[str, Covariate]
+    covariate_interpolation: Interpolation = "locf"
     observations: Observations = field(init=False)
     doses: Doses = field(init=False)
 
@@ -67,8 +79,8 @@ class Dataset:
         object.__setattr__(self, "doses", _doses(self.records))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        names = ("subjects", "outputs", "occasions", "source", "findings", "records")
-        values = {name: getattr(self, name) for name in names}
+        names = ["subjects", "outputs", "occasions", "source", "findings", "records"]
+        values = {name: getattr(self, name) for name in [*names, "covariate_interpolation"]}
         values |= {"units": dict(self.units), "covariates": dict(self.covariates)}
         return _remake, (type(self), values)
 
@@ -92,13 +104,16 @@ class Dataset:
         """Fingerprint of the content.
 
         The sha256 of every record and covariate with their labels, 64
-        hexadecimal digits. It does not depend on the source's name, the order
-        or case of the columns, the declared units, or defaults left out.
+        hexadecimal digits, and how covariates are carried. It does not depend on
+        the source's name, the order or case of the columns, the declared units,
+        or defaults left out.
         """
         digest = hashlib.sha256(b"bayesnlme dataset 1")
         for name, column in self._content():
             digest.update(f"|{name}|{len(column)}|".encode())
             digest.update(_canonical_bytes(column))
+        if self.covariate_interpolation != "locf":
+            digest.update(f"|{self.covariate_interpolation}".encode())
         return digest.hexdigest()
 
     def subset(
@@ -110,8 +125,10 @@ class Dataset:
         """Keep part of the data.
 
         Doses and other records of a kept subject stay, whatever `outputs` and
-        `where` say. A subject left without observations is taken out, and a
-        note in ``findings`` says so.
+        `where` say. An observation that is left out of a kept subject stays as
+        a record of its covariates (EVID 2) where a covariate varies within a
+        subject, for it says when. A subject left without observations is taken
+        out, and a note in ``findings`` says so.
 
         Parameters
         ----------
@@ -161,8 +178,8 @@ class Dataset:
         pandas.DataFrame
             One row per record: ID, TIME, EVID, then the dosing columns where
             there are doses, CMT, DVID, DV, MDV, then OCC, CENS and LLOQ where they
-            matter, then the covariates. `read_data` of it gives the same
-            ``hash``.
+            matter, then the covariates. `read_data` of it, with the same
+            ``covariate_interpolation``, gives the same ``hash``.
         """
         return pd.DataFrame(self._table())
 
@@ -204,13 +221,18 @@ class Dataset:
         covariates = sorted(self.covariates.items())
         return content + [(f"covariate {name}", each.values) for name, each in covariates]
 
+    @property
+    def _varies(self) -> bool:
+        return not all(each.constant for each in self.covariates.values())
+
     def _restricted(self, keep: Booleans, asked: Booleans) -> Self:
         observed = np.unique(self.records.subject[keep & self.records.scored])
         if not observed.size:
             raise DataError([kinds.NOTHING_LEFT.at()], self.source)
         lost = np.setdiff1d(np.flatnonzero(asked), observed)
-        kept = np.flatnonzero(keep & np.isin(self.records.subject, observed))
-        part = self.records.take(kept)
+        silent = ~keep if self._varies else np.zeros_like(keep)
+        kept = np.flatnonzero((keep | silent) & np.isin(self.records.subject, observed))
+        part = covariates_only(self.records, silent).take(kept)
         subjects, subject = _reindexed(self.subjects, part.subject, part.subject)
         outputs, output = _reindexed(self.outputs, part.output, part.output[part.scored])
         occasions, occasion = _reindexed(self.occasions, part.occasion, part.occasion)
@@ -229,6 +251,43 @@ class Dataset:
                 for name, each in self.covariates.items()
             },
         )
+
+
+def covariates_only(records: Records, chosen: Booleans) -> Records:
+    """Turn the chosen records into records of covariates and nothing else (EVID 2).
+
+    Parameters
+    ----------
+    records : Records
+        Records of a data set.
+    chosen : bool array, shape (n_records,)
+        Which of them to turn.
+
+    Returns
+    -------
+    Records
+        All of them, in the same order.
+    """
+    nothing = {
+        "evid": 2,
+        "amount": 0.0,
+        "rate": 0.0,
+        "interval": 0.0,
+        "additional": 0,
+        "steady_state": 0,
+        "output": -1,
+        "value": np.nan,
+        "scored": False,
+        "censored": False,
+        "limit": np.nan,
+    }
+    cleared = {
+        name: np.where(chosen, blank, getattr(records, name)) for name, blank in nothing.items()
+    }
+    labels = zip(records.compartment, chosen, strict=True)
+    return replace(
+        records, **cleared, compartment=tuple("" if gone else label for label, gone in labels)
+    )
 
 
 def _remake(kind: type[Dataset], values: dict[str, Any]) -> Dataset:

@@ -150,11 +150,10 @@ def _steady_state(entries: Entries, dose: Booleans) -> Iterator[Finding]:
     known = np.isin(steady, (0, 1, 2))
     yield from entries.flag(kinds.STEADY_STATE_UNKNOWN, dose & ~known, "SS")
     held = dose & (steady > 0)
-    more = held & (entries["ADDL"].or_zero() > 0)
-    yield from entries.flag(kinds.STEADY_STATE_ADDITIONAL, more, "ADDL")
     endless = held & (entries["AMT"].or_zero() == 0) & (rate > 0)
     both = endless & (interval.or_zero() > 0)
     yield from entries.flag(kinds.STEADY_STATE_ENDLESS, both, "II")
+    yield from entries.flag(kinds.STEADY_STATE_ENDLESS_ADDED, endless & (steady == 2), "SS")
     alone = held & ~endless & _no_interval(entries)
     role = "II" if interval.present else "SS"
     words = _words(interval.cells)

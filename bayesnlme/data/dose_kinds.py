@@ -76,6 +76,13 @@ STEADY_STATE_ENDLESS = Kind(
     " and an interval too (II {cell}).",
     remedy="Write 0 in II for a constant infusion, or the amount of each infusion in AMT.",
 )
+STEADY_STATE_ENDLESS_ADDED = Kind(
+    code="E_STEADY_STATE_ENDLESS_ADDED",
+    message="The record adds (SS {cell}) the steady state of an infusion without end: it has a rate"
+    " but no amount.",
+    remedy="Write SS 1, which puts the steady state in place of what was there; an infusion beside"
+    " other doses needs an amount.",
+)
 ADDITIONAL_NEGATIVE = Kind(
     code="E_ADDITIONAL_NEGATIVE",
     message="The number of additional doses {cell} is negative.",
@@ -107,15 +114,22 @@ STEADY_STATE_UNKNOWN = Kind(
     message="SS {cell} is unknown.",
     remedy="Write 0 for a plain dose, 1 for steady state, 2 to add a steady state to the rest.",
 )
-STEADY_STATE_ADDITIONAL = Kind(
-    code="E_STEADY_STATE_ADDITIONAL",
-    message="The dose is at steady state and has additional doses too (ADDL {cell}).",
-    remedy="Write the further doses as records of their own.",
-)
 STEADY_STATE_NO_INTERVAL = Kind(
     code="E_STEADY_STATE_NO_INTERVAL",
     message="The dose is at steady state, but the time between doses (II) is {interval}.",
     remedy="Write the dosing interval, above 0, in II.",
+)
+RATE_UNMODELLED = Kind(
+    code="E_RATE_UNMODELLED",
+    message="The dose leaves its rate to the model (RATE -1), which gives none for doses into"
+    " {compartment!r}.",
+    remedy="Give the model a rate for that compartment, or write the rate in RATE.",
+)
+DURATION_UNMODELLED = Kind(
+    code="E_DURATION_UNMODELLED",
+    message="The dose leaves its duration to the model (RATE -2), which gives none for doses into"
+    " {compartment!r}.",
+    remedy="Give the model a duration for that compartment, or write the rate in RATE.",
 )
 COMPARTMENT_UNKNOWN = Kind(
     code="E_COMPARTMENT_UNKNOWN",

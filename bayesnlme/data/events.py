@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayesnlme.data import dose_kinds as kinds
-from bayesnlme.data.arrays import Floats, Integers
+from bayesnlme.data.arrays import Booleans, Floats, Integers
 from bayesnlme.data.dataset import Dataset
 from bayesnlme.data.records import Doses, Observations
 from bayesnlme.errors import DataError, Finding, did_you_mean
@@ -48,7 +48,8 @@ def expand_doses(data: Dataset) -> Doses:
     """Write out every additional dose as a dose of its own.
 
     The first dose keeps its reset and its steady state; the further doses are
-    plain. A reset (EVID 3 or 4) calls off the doses still due at or after it.
+    plain. A reset (EVID 3 or 4) and a steady state that replaces the state
+    (SS 1) call off the doses still due at or after it.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def expand_doses(data: Dataset) -> Doses:
     """
     doses = data.doses
     source = np.repeat(np.arange(len(doses)), doses.additional + 1)
-    number = _count_within(doses.additional + 1)
+    number = count_within(doses.additional + 1)
     expanded = doses.take(source)
     time = np.where(number > 0, _tidy(expanded.time + number * expanded.interval), expanded.time)
     first = number == 0
@@ -76,7 +77,7 @@ def expand_doses(data: Dataset) -> Doses:
         interval=np.where(steady > 0, expanded.interval, 0.0),
         additional=np.zeros_like(expanded.additional),
     )
-    due = first | (time < _next_reset(doses)[source])
+    due = first | (time < _next_wipe(doses)[source])
     kept = np.flatnonzero(due)
     return expanded.take(kept[_by_time(expanded.take(kept))])
 
@@ -105,7 +106,7 @@ def dose_observation_pairs(doses: Doses, observations: Observations) -> tuple[In
     first = _first_alive(doses.take(ranked))[last]
     count = np.where(last > 0, last - first, 0)
     observation = np.repeat(np.arange(len(observations)), count)
-    position = np.repeat(first, count) + _count_within(count)
+    position = np.repeat(first, count) + count_within(count)
     return observation, ranked[position]
 
 
@@ -168,18 +169,29 @@ def _by_time(doses: Doses) -> Integers:
     return np.lexsort((doses.order, doses.time, doses.subject))
 
 
-def _count_within(counts: Integers) -> Integers:
-    """Count from 0 within consecutive groups: sizes 2, 3 give 0 1 0 1 2."""
+def count_within(counts: Integers) -> Integers:
+    """Count from 0 within consecutive groups.
+
+    Examples
+    --------
+    >>> count_within(np.array([2, 0, 3]))
+    array([0, 1, 0, 1, 2])
+    """
     starts = np.cumsum(counts) - counts
     return np.arange(int(counts.sum())) - np.repeat(starts, counts)
 
 
-def _next_reset(doses: Doses) -> Floats:
-    """Time of the subject's next reset below each dose, infinity where none comes."""
-    times = np.full(len(doses), np.inf)
+def _wipes(doses: Doses) -> Booleans:
+    """Mark what makes an end of all that was given before."""
+    return doses.reset | (doses.steady_state == 1)
+
+
+def _next_wipe(doses: Doses) -> Floats:
+    """Time of the subject's next reset or SS 1 below each dose, infinity where none comes."""
+    times, wipes = np.full(len(doses), np.inf), _wipes(doses)
     for i in range(len(doses) - 2, -1, -1):
         if doses.subject[i] == doses.subject[i + 1]:
-            times[i] = doses.time[i + 1] if doses.reset[i + 1] else times[i + 1]
+            times[i] = doses.time[i + 1] if wipes[i + 1] else times[i + 1]
     return times
 
 
@@ -203,7 +215,7 @@ def _first_alive(doses: Doses) -> Integers:
     """Give, for 0, 1, ... ranked doses passed, the first one still in the body."""
     position = np.arange(len(doses))
     begins = np.concatenate([[True], np.diff(doses.subject) != 0])[: len(doses)]
-    wipes = doses.reset | (doses.steady_state == 1)
+    wipes = _wipes(doses)
     empty = doses.reset & (doses.amount == 0) & (doses.rate == 0)
     starts = np.where(begins | wipes, position + (empty & wipes), 0)
     return np.concatenate([[0], np.maximum.accumulate(starts)]).astype(np.int64)

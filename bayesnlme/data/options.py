@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bayesnlme.data import observation_kinds, table_kinds
 from bayesnlme.data.entries import label
+from bayesnlme.data.records import Interpolation
 from bayesnlme.data.table import NUMBER
 from bayesnlme.errors import DataError, Finding
 
@@ -14,6 +15,7 @@ _EXAMPLES = {
     "outputs": 'outputs={1: "conc", 2: "pca"}',
     "covariates": 'covariates=["WT", "AGE"]',
     "missing": 'missing=[".", "NA", "-99"]',
+    "covariate_interpolation": 'covariate_interpolation="nocb"',
 }
 
 
@@ -78,6 +80,23 @@ def as_missing(given: object) -> frozenset[str]:
     if not all(map(_is_label, marks)):
         raise _refuse("missing", given, f"{wanted} that are text or numbers")
     return frozenset(text for mark in marks for text in _spellings(str(mark).strip()))
+
+
+def as_interpolation(given: object) -> Interpolation:
+    """Take how covariates are carried between records.
+
+    Raises
+    ------
+    DataError
+        If it is neither ``"locf"`` nor ``"nocb"``.
+    """
+    match given:
+        case "locf":
+            return "locf"
+        case "nocb":
+            return "nocb"
+    wanted = '"locf" (a record\'s covariates hold until the next record) or "nocb" (they hold'
+    raise _refuse("covariate_interpolation", given, f"{wanted} since the record before)")
 
 
 def _mapping(option: str, given: object, wanted: str) -> Mapping[object, object]:

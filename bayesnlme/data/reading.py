@@ -19,8 +19,15 @@ from bayesnlme.data.dataset import Dataset
 from bayesnlme.data.dose_checks import check_doses
 from bayesnlme.data.entries import Entries, read_entries
 from bayesnlme.data.observation_checks import check_observations, output_labels, renamed
-from bayesnlme.data.options import MISSING, as_covariates, as_missing, as_outputs, as_units
-from bayesnlme.data.records import make_covariate
+from bayesnlme.data.options import (
+    MISSING,
+    as_covariates,
+    as_interpolation,
+    as_missing,
+    as_outputs,
+    as_units,
+)
+from bayesnlme.data.records import Interpolation, make_covariate
 from bayesnlme.data.roles import Roles, assign_roles, cells_of
 from bayesnlme.data.table import Table, read_frame
 from bayesnlme.data.text import read_text
@@ -28,13 +35,14 @@ from bayesnlme.data.units import MEASURES, canonical_units, check_units
 from bayesnlme.errors import DataError, Finding, Severity
 
 
-def read_data(
+def read_data(  # noqa: PLR0913  one keyword for each choice, each with its default
     source: str | PathLike[str] | Any,
     /,
     *,
     units: Mapping[str, str] | None = None,
     outputs: Mapping[str | int, str | int] | None = None,
     covariates: Sequence[str] | None = None,
+    covariate_interpolation: Interpolation = "locf",
     missing: Collection[str | float] = MISSING,
     encoding: str = "utf-8",
     **columns: str | int,
@@ -57,6 +65,11 @@ def read_data(
         Names for the labels of DVID, such as ``{1: "conc", 2: "pca"}``.
     covariates : sequence of str, optional
         Columns that are covariates; all columns without a role by default.
+    covariate_interpolation : "locf" or "nocb", optional
+        Over which interval the covariates of a record hold, where they vary within a subject.
+        ``"locf"`` (last observation carried forward): from the record until the next.
+        ``"nocb"`` (next observation carried backward, as NONMEM does): from the record
+        before until the record itself.
     missing : collection of str or number, optional
         Cells that stand for a missing value; a number is meant however it is
         written, so that ``-99`` is ``"-99"`` and ``"-99.0"``.
@@ -94,7 +107,7 @@ def read_data(
     """
     marks = as_missing(missing)
     new_names, new_units = as_outputs(outputs, marks), as_units(units)
-    asked = as_covariates(covariates)
+    asked, carried = as_covariates(covariates), as_interpolation(covariate_interpolation)
     table = _table(source, marks, encoding)
     roles = assign_roles(table, columns, asked)
     _refuse_ownerless(table, roles)
@@ -121,6 +134,7 @@ def read_data(
         findings=findings,
         records=records,
         covariates={name: make_covariate(name, each, records) for name, each in values.items()},
+        covariate_interpolation=carried,
     )
 
 

@@ -1,10 +1,14 @@
 """What a data set holds: records, observations, doses, covariates."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from bayesnlme.data.arrays import Booleans, Columns, Floats, Integers, Values
+
+type Interpolation = Literal["locf", "nocb"]
+"""Over which interval the covariates of a record hold: the one after it, or the one before it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

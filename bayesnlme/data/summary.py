@@ -56,6 +56,11 @@ class Described(Protocol):
         ...
 
     @property
+    def covariate_interpolation(self) -> str:
+        """Say how covariates are carried between records."""
+        ...
+
+    @property
     def observations(self) -> Observations:
         """Give the scored observations."""
         ...
@@ -129,7 +134,7 @@ def _route(rate: float, compartment: str) -> str:
 
 
 def _covariate(data: Described, covariate: Covariate) -> str:
-    kind = "constant" if covariate.constant else "varying"
+    kind = "constant" if covariate.constant else f"varying ({data.covariate_interpolation})"
     missing = f", {len(covariate.missing_rows)} rows missing" if covariate.missing_rows else ""
     if covariate.numeric:
         known = covariate.values[~holes(covariate.values)].astype(np.float64)

@@ -10,6 +10,7 @@ from bayesnlme import names
 from bayesnlme._types import Floats
 from bayesnlme.data import Dataset
 from bayesnlme.data.events import expand_doses
+from bayesnlme.data.rows import Rows, parameter_rows
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.diagnostics.predictive import tails, thinned
 from bayesnlme.errors import FitError, did_you_mean
@@ -38,7 +39,7 @@ def individual_predictions(
         Identifiers; all subjects by default.
     points : int
         Evenly spaced times for each subject, from its first record to its last; the times of its
-        observations and doses are added.
+        records and doses are added, and the moments where a covariate of the model changes.
     draws : int
         About how many of the fit's draws to use, evenly spaced in every chain.
     interval : float
@@ -59,7 +60,8 @@ def individual_predictions(
         If the fit has no such subject, none is named, or the interval is not between 0 and 1.
     """
     chosen, (lower, upper) = _known(fit, subjects), tails(interval)
-    times = {name: _times(fit.data, name, points) for name in chosen}
+    rows = parameter_rows(fit.data, fit.model.covariates)
+    times = {name: _times(fit.data, rows, name, points) for name in chosen}
     population = build(fit.model, at_times(fit.data, times))
     posterior = thinned(fit.posterior, draws)
     prediction = predict_draws(population, posterior, list(fit.model.parameters))
@@ -147,14 +149,17 @@ def _known(fit: Fit, subjects: Sequence[str] | None) -> list[str]:
     return list(subjects)
 
 
-def _times(data: Dataset, subject: str, points: int) -> Floats:
-    """Evenly spaced times, with those of observations and doses, and the moments before doses."""
+def _times(data: Dataset, rows: Rows, subject: str, points: int) -> Floats:
+    """Evenly spaced times, with those of records and doses, and the moments about jumps."""
     records, doses = data.records, expand_doses(data)
     number = data.subjects.index(subject)
     mine = records.time[records.subject == number]
     given = doses.time[doses.subject == number]
     even = np.linspace(mine.min(), mine.max(), points)
-    times = np.unique(np.concatenate([even, mine, given, np.nextafter(given, -np.inf)]))
+    changed = rows.start[rows.subject == number][1:]
+    away = -np.inf if data.covariate_interpolation == "locf" else np.inf
+    about = np.concatenate([np.nextafter(given, -np.inf), np.nextafter(changed, away)])
+    times = np.unique(np.concatenate([even, mine, given, about]))
     return times[(times >= mine.min()) & (times <= mine.max())]
 
 

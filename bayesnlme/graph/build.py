@@ -10,8 +10,10 @@ import pytensor.tensor as pt
 from bayesnlme import names
 from bayesnlme._types import Tensor
 from bayesnlme.data import Dataset
+from bayesnlme.data.events import offsets
+from bayesnlme.data.rows import Rows, parameter_rows
 from bayesnlme.graph.correlation import correlation_factor, times_transpose
-from bayesnlme.model.matching import constant_values, level_codes, match
+from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
 from bayesnlme.population.covariates import Categorical, Effect
 from bayesnlme.population.parameters import LogitNormal, Parameter
@@ -44,6 +46,11 @@ def build(model: Model, data: Dataset) -> Population:
     The random effects are non-centred: ``eta = omega * eta_standard``. The prediction of all
     observations is one call of the structure, hence one solve for an ODE.
 
+    An individual parameter has one value for each subject, dim ``subject``, unless a covariate that
+    it depends on varies within a subject: then it has one for each stretch of a subject's time over
+    which all such covariates of the model stay the same, dim ``interval``, and the random effect of
+    its subject in each.
+
     Parameters
     ----------
     model : Model
@@ -62,17 +69,20 @@ def build(model: Model, data: Dataset) -> Population:
         If the table cannot be used with the model; every reason is listed.
     """
     matched = match(model, data)
-    with pm.Model(coords=_coords(model, matched)) as graph:
-        covariates = _covariates(model, matched)
+    rows = parameter_rows(matched, model.covariates)
+    with pm.Model(coords=_coords(model, matched, rows)) as graph:
+        if not rows.constant:
+            pm.Data(names.INTERVAL_SUBJECT, rows.subject, dims=names.INTERVAL)
+        covariates = _covariates(model, matched, rows)
         eta = _random_effects(model)
         individual = {
             name: _individual(name, each, covariates, eta.get(name))
             for name, each in model.parameters.items()
         }
-        inputs = {
-            key: pm.Data(names.schedule(key), array)
-            for key, array in model.structure.inputs(matched).items()
-        }
+        if not rows.constant:
+            individual = {name: _by_interval(each) for name, each in individual.items()}
+        arrays = model.structure.inputs(matched, None if rows.constant else rows)
+        inputs = {key: pm.Data(names.schedule(key), array) for key, array in arrays.items()}
         prediction = pm.Deterministic(
             names.PREDICTION, model.structure.predict(individual, inputs), dims=names.OBSERVATION
         )
@@ -81,11 +91,13 @@ def build(model: Model, data: Dataset) -> Population:
     return Population(model=model, data=matched, pymc=graph)
 
 
-def _coords(model: Model, data: Dataset) -> dict[str, list[str] | np.ndarray]:
+def _coords(model: Model, data: Dataset, rows: Rows) -> dict[str, list[str] | np.ndarray]:
     coords: dict[str, list[str] | np.ndarray] = {
         names.SUBJECT: list(data.subjects),
         names.OBSERVATION: np.arange(data.n_observations),
     }
+    if not rows.constant:
+        coords[names.INTERVAL] = _interval_labels(data, rows)
     if model.effects:
         coords |= {names.EFFECT: list(model.effects), names.EFFECT_BIS: list(model.effects)}
     for name, parameter in model.parameters.items():
@@ -100,24 +112,54 @@ def _coords(model: Model, data: Dataset) -> dict[str, list[str] | np.ndarray]:
     return coords
 
 
-def _covariates(model: Model, data: Dataset) -> dict[tuple[str, str], Tensor]:
-    """Return each effect's values per subject: numbers, or codes of levels."""
+def _interval_labels(data: Dataset, rows: Rows) -> list[str]:
+    """Name each row by its subject and the time from which it holds."""
+    seen: dict[tuple[int, float], int] = {}
+    labels = []
+    for subject, start in zip(rows.subject.tolist(), rows.start.tolist(), strict=True):
+        seen[subject, start] = seen.get((subject, start), 0) + 1
+        labels.append(names.interval(data.subjects[subject], start, seen[subject, start]))
+    return labels
+
+
+def _covariates(model: Model, data: Dataset, rows: Rows) -> dict[tuple[str, str], Tensor]:
+    """Return each effect's values, numbers or codes of levels.
+
+    Per subject, or per interval where the covariate varies within a subject.
+    """
     values: dict[tuple[str, str], Tensor] = {}
+    first = offsets(data.records.subject, data.n_subjects)[:-1]
     for name, parameter in model.parameters.items():
         for effect in parameter.covariates:
+            covariate = data.covariates[effect.covariate]
             if isinstance(effect, Categorical):
                 key = names.level_codes(name, effect.covariate)
                 _, column = level_codes(effect, data)
             else:
                 key = names.covariate(effect.covariate)
-                column = constant_values(data, effect.covariate)
-            values[name, effect.covariate] = _container(key, column)
+                column = covariate.values
+            dim = names.SUBJECT if covariate.constant else names.INTERVAL
+            chosen = first if covariate.constant else rows.record
+            values[name, effect.covariate] = _container(key, column[chosen], dim)
     return values
 
 
-def _container(key: str, column: np.ndarray) -> Tensor:
+def _container(key: str, column: np.ndarray, dim: str) -> Tensor:
     graph = pm.modelcontext(None)
-    return graph[key] if key in graph.named_vars else pm.Data(key, column, dims=names.SUBJECT)
+    return graph[key] if key in graph.named_vars else pm.Data(key, column, dims=dim)
+
+
+def _dim(variable: Tensor) -> str:
+    """Return the dim of a variable of the graph: subject or interval."""
+    (dim,) = pm.modelcontext(None).named_vars_to_dims[variable.name]
+    return dim
+
+
+def _by_interval(variable: Tensor) -> Tensor:
+    """Give every interval what its subject has."""
+    if _dim(variable) == names.INTERVAL:
+        return variable
+    return variable[pm.modelcontext(None)[names.INTERVAL_SUBJECT]]
 
 
 def _random_effects(model: Model) -> dict[str, Tensor]:
@@ -174,19 +216,18 @@ def _individual(
     covariates: Mapping[tuple[str, str], Tensor],
     eta: Tensor | None,
 ) -> Tensor:
-    """Return a parameter's individual values, shape (subject,)."""
-    typical = _typical(name, parameter)
-    moved = [
-        (
-            effect,
-            covariates[name, effect.covariate],
-            _effect_coefficient(name, parameter, effect),
-        )
-        for effect in parameter.covariates
-    ]
+    """Return a parameter's individual values, shape (subject,) or (interval,)."""
+    graph, typical = pm.modelcontext(None), _typical(name, parameter)
+    values = [covariates[name, effect.covariate] for effect in parameter.covariates]
+    varies = any(_dim(each) == names.INTERVAL for each in values)
+    if varies:
+        values = [_by_interval(each) for each in values]
+        eta = eta if eta is None else eta[graph[names.INTERVAL_SUBJECT]]
+    coefficients = [_effect_coefficient(name, parameter, each) for each in parameter.covariates]
+    moved = list(zip(parameter.covariates, values, coefficients, strict=True))
     value = parameter.individual(typical, moved, eta)
-    subjects = pm.modelcontext(None).dim_lengths[names.SUBJECT]
-    return pm.Deterministic(name, pt.broadcast_to(value, (subjects,)), dims=names.SUBJECT)
+    dim = names.INTERVAL if varies else names.SUBJECT
+    return pm.Deterministic(name, pt.broadcast_to(value, (graph.dim_lengths[dim],)), dims=dim)
 
 
 def _typical(name: str, parameter: Parameter) -> Tensor:

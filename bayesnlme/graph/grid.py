@@ -10,9 +10,11 @@ import xarray as xr
 from pytensor.compile.mode import get_mode
 
 from bayesnlme import names
-from bayesnlme._types import Floats, Integers
+from bayesnlme._types import Booleans, Floats
 from bayesnlme.data import Dataset
+from bayesnlme.data.dataset import covariates_only
 from bayesnlme.data.records import Records, make_covariate
+from bayesnlme.data.rows import records_at
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.densities import output_densities
 
@@ -35,19 +37,21 @@ def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
     -------
     Dataset
         Every output of `data` at every time; the values are stand-ins of 1, for they are not
-        known. A covariate keeps its last value before the time.
+        known. The covariates are those that hold at the time, so that the intervals of the
+        individual parameters stay as they are: the observations of `data` stay as records of
+        their covariates.
     """
     records, n_outputs = data.records, len(data.outputs)
-    kept = np.flatnonzero(records.evid != 0)
-    last = [_last_records(records, data.subjects.index(name), t) for name, t in times.items()]
-    source = np.concatenate([kept, np.repeat(np.concatenate(last), n_outputs)])
-    asked = np.repeat(np.concatenate(list(times.values())), n_outputs)
-    time = np.concatenate([records.time[kept], asked])
-    added = np.arange(source.size) >= kept.size
+    numbers = [data.subjects.index(name) for name in times]
+    subject = np.repeat(numbers, [len(each) for each in times.values()])
+    asked = np.concatenate(list(times.values()))
+    held = np.repeat(records_at(data, subject, asked), n_outputs)
+    source = np.concatenate([np.arange(len(records)), held])
+    time = np.concatenate([records.time, np.repeat(asked, n_outputs)])
+    added = np.arange(source.size) >= len(records)
     order = np.lexsort((added, time, records.subject[source]))
-    output = np.concatenate([records.output[kept], np.arange(asked.size) % n_outputs])
-    moved = replace(records.take(source), time=time, output=output)
-    grid = _observed(moved, added).take(order)
+    moved = replace(records.take(source), time=time)
+    grid = _observed(moved, added, n_outputs).take(order)
     return replace(
         data,
         records=grid,
@@ -58,27 +62,15 @@ def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
     )
 
 
-def _last_records(records: Records, subject: int, times: Floats) -> Integers:
-    """Return the position of the subject's last record at or before each time."""
-    mine = np.flatnonzero(records.subject == subject)
-    before = np.searchsorted(records.time[mine], times, side="right") - 1
-    return mine[np.maximum(before, 0)]
-
-
-def _observed(records: Records, added: np.ndarray) -> Records:
-    """Turn the added records into plain observations whose values are stand-ins."""
-    cleared = {
-        name: np.where(added, 0, getattr(records, name))
-        for name in ("evid", "amount", "rate", "interval", "additional", "steady_state")
-    }
-    labels = zip(records.compartment, added, strict=True)
+def _observed(records: Records, added: Booleans, n_outputs: int) -> Records:
+    """Observe every output at the added records alone; the values are stand-ins."""
+    silent = covariates_only(records, added | (records.evid == 0))
+    turn = np.cumsum(added) - 1
     return replace(
-        records,
-        **cleared,
-        compartment=tuple("" if new else label for label, new in labels),
-        value=np.ones(len(records)),
-        limit=np.full(len(records), np.nan),
-        censored=np.zeros(len(records), dtype=np.bool_),
+        silent,
+        evid=np.where(added, 0, silent.evid),
+        output=np.where(added, turn % n_outputs, silent.output),
+        value=np.where(added, 1.0, silent.value),
         scored=added,
     )
 

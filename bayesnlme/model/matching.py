@@ -46,23 +46,9 @@ def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
             yield from _covariate_findings(parameter, effect, data)
 
 
-def constant_values(data: Dataset, name: str) -> np.ndarray:
-    """Return a covariate's value in each subject.
-
-    Raises
-    ------
-    DataError
-        If it changes within a subject.
-    """
-    values = data.covariates[name].by_subject
-    if values is None:
-        raise DataError([_varying("a parameter", name, data)], data.source)
-    return values
-
-
 def level_codes(effect: Categorical, data: Dataset) -> tuple[tuple[str, ...], np.ndarray]:
-    """Return a categorical covariate's levels, the reference first, and each subject's code."""
-    labels = [level_label(each) for each in constant_values(data, effect.covariate)]
+    """Return a categorical covariate's levels, the reference first, and each record's code."""
+    labels = [level_label(each) for each in data.covariates[effect.covariate].values]
     others = sorted(set(labels) - {effect.reference})
     levels = (effect.reference, *others)
     return levels, np.array([levels.index(each) for each in labels], dtype=np.int64)
@@ -195,29 +181,14 @@ def _covariate_findings(parameter: str, effect: Effect, data: Dataset) -> Iterat
         )
     if holes:
         return
-    if not covariate.constant:
-        yield _varying(parameter, name, data)
-    elif isinstance(effect, Categorical):
+    if isinstance(effect, Categorical):
         yield from _level_findings(effect, data)
     else:
         yield from _number_findings(effect, data)
 
 
-def _varying(parameter: str, name: str, data: Dataset) -> Finding:
-    row = _first_change(name, data)
-    return Finding(
-        code="E_COVARIATE_VARIES",
-        message=f"Covariate {name} changes within a subject; {parameter} needs one value each.",
-        remedy="Effects of time-varying covariates are not available yet: add a column that is "
-        "constant within each subject, such as its baseline.",
-        subject=_subject_of(data, row),
-        row=row,
-        column=name,
-    )
-
-
 def _level_findings(effect: Categorical, data: Dataset) -> Iterator[Finding]:
-    labels = {level_label(each) for each in constant_values(data, effect.covariate)}
+    labels = {level_label(each) for each in data.covariates[effect.covariate].levels}
     if effect.reference not in labels:
         yield Finding(
             code="E_COVARIATE_REFERENCE",
@@ -228,7 +199,7 @@ def _level_findings(effect: Categorical, data: Dataset) -> Iterator[Finding]:
     elif len(labels) == 1 and not isinstance(effect.coefficient, Fixed):
         yield Finding(
             code="E_COVARIATE_ONE_LEVEL",
-            message=f"{effect.covariate} is {effect.reference!r} in every subject: "
+            message=f"{effect.covariate} is {effect.reference!r} on every record: "
             "its effect cannot be estimated.",
             remedy="Leave the effect out.",
             column=effect.covariate,
@@ -245,14 +216,17 @@ def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
             column=effect.covariate,
         )
     elif effect.kind == "power":
-        values = constant_values(data, effect.covariate)
-        for subject in np.flatnonzero(values <= 0):
+        records = data.records
+        wrong = np.flatnonzero(covariate.values <= 0)
+        _, first = np.unique(records.subject[wrong], return_index=True)
+        for i in wrong[first]:
             yield Finding(
                 code="E_COVARIATE_NOT_POSITIVE",
-                message=f"{effect.covariate} is {values[subject]:g}; "
+                message=f"{effect.covariate} is {covariate.values[i]:g}; "
                 "a power effect needs positive values.",
                 remedy="Correct the value, or use an exponential or linear effect.",
-                subject=data.subjects[subject],
+                subject=data.subjects[records.subject[i]],
+                row=int(records.row[i]),
                 column=effect.covariate,
             )
 
@@ -260,10 +234,3 @@ def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
 def _subject_of(data: Dataset, row: int) -> str:
     record = int(np.flatnonzero(data.records.row == row)[0])
     return data.subjects[data.records.subject[record]]
-
-
-def _first_change(name: str, data: Dataset) -> int:
-    """Return the first row where a covariate differs from the row above, within a subject."""
-    values, subject = data.covariates[name].values, data.records.subject
-    changed = (values[1:] != values[:-1]) & (subject[1:] == subject[:-1])
-    return int(data.records.row[1 + np.flatnonzero(changed)[0]])

@@ -221,6 +221,14 @@ def _seconds(values: Mapping[str, float]) -> str:
     return ", ".join(f"{key} {value:.1f} s" for key, value in values.items())
 
 
+def _reading(fit: Fit) -> str:
+    """Return the options that the table was read with, as Python."""
+    options: dict[str, Any] = {"units": dict(fit.data.units)}
+    if fit.data.covariate_interpolation != "locf":
+        options["covariate_interpolation"] = fit.data.covariate_interpolation
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
+
+
 def recipe(fit: Fit) -> dict[str, str]:
     """Return the model as TOML and the Python that repeats the fit."""
     stem = re.sub(r"\W+", "_", fit.model.name).strip("_") or "model"
@@ -230,7 +238,7 @@ def recipe(fit: Fit) -> dict[str, str]:
         "import bayesnlme as bn",
         "",
         f'model = bn.read_model("{stem}.toml")  # the text below',
-        f"data = bn.read_data({source!r}, units={dict(fit.data.units)!r})",
+        f"data = bn.read_data({source!r}, {_reading(fit)})",
         f"fit = bn.fit(model, data, method=bn.{fit.method['name']}({options}), seed={fit.seed})",
         "",
         "# the same model and the same table, to the last bit:",

@@ -155,7 +155,7 @@ def _sampled(posterior: xr.Dataset) -> xr.Dataset:
         name
         for name, array in posterior.data_vars.items()
         if name in (names.PREDICTION, names.OMEGA_CORR, names.ETA_STANDARD)
-        or (names.SUBJECT in array.dims and name != names.ETA)
+        or (name != names.ETA and {names.SUBJECT, names.INTERVAL} & set(array.dims))
     ]
     sampled = posterior.drop_vars(derived)
     if names.OMEGA not in sampled:

@@ -128,6 +128,9 @@ class Fit:
     def individual(self, parameter: str) -> xr.DataArray:
         """Return the draws of an individual parameter, dims (chain, draw, subject).
 
+        Where it depends on a covariate that varies within a subject, the last dim is ``interval``,
+        labelled by subject and start such as ``"7@24"``.
+
         Raises
         ------
         KeyError

@@ -166,6 +166,54 @@ def test_subset_of_observations_keeps_the_doses(data):
     assert part.n_doses == 12
 
 
+@pytest.fixture
+def growing():
+    """Return data of two subjects, of which the first gains weight."""
+    frame = pd.DataFrame(
+        {
+            "ID": [1, 1, 1, 1, 2, 2],
+            "TIME": [0.0, 1.0, 2.0, 3.0, 0.0, 1.0],
+            "EVID": [1, 0, 0, 0, 1, 0],
+            "AMT": [10.0, 0, 0, 0, 10.0, 0],
+            "CMT": ["1", "2", "2", "2", "1", "2"],
+            "DV": [None, 3.0, 2.0, 1.0, None, 4.0],
+            "LLOQ": 0.5,
+            "CENS": 0,
+            "WT": [50, 60, 70, 80, 90, 90],
+        }
+    )
+    return read_data(frame, covariate_interpolation="nocb")
+
+
+def test_how_covariates_are_carried_is_part_of_the_data(growing, data):
+    frame = growing.to_frame()
+    assert read_data(frame, covariate_interpolation="nocb").hash == growing.hash
+    assert read_data(frame).covariate_interpolation == data.covariate_interpolation == "locf"
+    assert read_data(frame).hash != growing.hash
+    assert growing.subset([1]).covariate_interpolation == "nocb"
+    assert pickle.loads(pickle.dumps(growing)).hash == growing.hash  # noqa: S301
+    assert "varying (nocb), 50 to 90" in repr(growing)
+    assert "varying (locf), 50 to 90" in repr(read_data(frame))
+
+
+@pytest.mark.parametrize("given", ["linear", "LOCF", None, 1])
+def test_other_ways_to_carry_covariates_are_refused(growing, given):
+    with pytest.raises(DataError, match=r"E_OPTION: covariate_interpolation= .*nocb"):
+        read_data(growing.to_frame(), covariate_interpolation=given)
+
+
+def test_an_observation_left_out_says_when_its_covariates_change(growing):
+    part = growing.subset(where=lambda row: row["TIME"] == 3 or row["ID"] == "2")
+    assert part.records.evid.tolist() == [1, 2, 2, 0, 1, 0]
+    assert part.covariates["WT"].values.tolist() == [50, 60, 70, 80, 90, 90]
+    assert part.observations.row.tolist() == [4, 6]
+    assert np.isnan(part.records.value[1])
+    assert part.records.compartment[1:3] == ("", "")
+    assert read_data(part.to_frame(), covariate_interpolation="nocb").hash == part.hash
+    alone = growing.subset(subjects=[2])
+    assert alone.records.evid.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("choice", "code"),
     [

@@ -63,6 +63,24 @@ def test_a_reset_calls_off_doses_still_due():
     assert expand_doses(data).time.tolist() == [0, 12, 24, 30]
 
 
+def test_steady_state_calls_off_doses_still_due_where_it_replaces_the_state():
+    def times(steady):
+        again = dose(1, 30, interval=8, additional=1, steady=steady)
+        data = data_of(dose(1, 0, interval=10, additional=4), again, sample(1, 99))
+        return expand_doses(data).time.tolist()
+
+    assert times(1) == [0, 10, 20, 30, 38]
+    assert times(2) == [0, 10, 20, 30, 30, 38, 40]
+
+
+def test_additional_doses_after_steady_state_are_plain():
+    data = data_of(dose(1, 0, interval=12, additional=2, steady=1), sample(1, 40))
+    doses = expand_doses(data)
+    assert doses.time.tolist() == [0, 12, 24]
+    assert doses.steady_state.tolist() == [1, 0, 0]
+    assert doses.interval.tolist() == [12, 0, 0]
+
+
 def test_steady_state_and_reset_belong_to_the_first_dose():
     data = data_of(dose(1, 0, evid=4, interval=12, additional=1), sample(1, 20))
     assert expand_doses(data).reset.tolist() == [True, False]

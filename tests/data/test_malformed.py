@@ -212,10 +212,9 @@ BANK = [
     case("ADDL", dosing((2, "ADDL", "3")), "E_DOSE_ITEM_ELSEWHERE", "1", 2, "ADDL"),
     case("ADDL", dosing((2, "II", "24")), "E_DOSE_ITEM_ELSEWHERE", "1", 2, "II"),
     # steady state
-    case("SS", dosing((1, "SS", "1"), (1, "II", "12"), (1, "ADDL", "3")),
-         "E_STEADY_STATE_ADDITIONAL", "1", 1, "ADDL"),
-    case("SS", dosing((4, "SS", "2"), (4, "II", "12"), (4, "ADDL", "1")),
-         "E_STEADY_STATE_ADDITIONAL", "2", 4, "ADDL"),
+    case("SS", dosing((4, "SS", "2")), "E_STEADY_STATE_NO_INTERVAL", "2", 4, "II"),
+    case("SS", dosing((4, "SS", "2"), (4, "AMT", "0"), (4, "RATE", "5")),
+         "E_STEADY_STATE_ENDLESS_ADDED", "2", 4, "SS"),
     case("SS", dosing((1, "SS", "1")), "E_STEADY_STATE_NO_INTERVAL", "1", 1, "II"),
     case("SS", dosing((4, "SS", "1"), drop=["II"]), "E_STEADY_STATE_NO_INTERVAL", "2", 4, "SS"),
     case("SS", dosing((1, "SS", "3"), (1, "II", "12")), "E_STEADY_STATE_UNKNOWN", "1", 1, "SS"),

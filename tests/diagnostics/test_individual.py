@@ -1,9 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
+from bayesnlme.data import read_data
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
 from bayesnlme.errors import FitError
+from bayesnlme.population import covariates
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,47 @@ def test_chosen_subjects_only(fit):
         individual_predictions(fit, subjects=[])
     with pytest.raises(FitError, match="interval=90 must lie"):
         individual_predictions(fit, interval=90)
+
+
+@pytest.mark.parametrize("carried", ["locf", "nocb"])
+def test_curves_follow_a_covariate_that_changes(handmade, carried):
+    """Clearances 1 and 3 of subject 1, volumes 20 and 10; subject 2 keeps its own."""
+    frame = handmade.table(("1", "2"))
+    late = (frame["ID"] == "1") & (frame["TIME"] >= 6)
+    frame["WT"] = frame["WT"].mask(late, 90)
+    data = read_data(frame, outputs={"1": "conc"}, covariate_interpolation=carried)
+    weight = covariates.power("WT", reference=70)
+    varying = {
+        name: dataclasses.replace(each, covariates=(weight,))
+        for name, each in handmade.model().parameters.items()
+    }
+    over = ("chain", "draw", "interval")
+    clearance, volume = np.array([1.0, 3.0, 2.0]), np.array([20.0, 10.0, 20.0])
+    draws = {"CL": (over, clearance[None, None]), "V": (over, volume[None, None])}
+    draws |= {
+        "conc_additive": (("chain", "draw"), [[0.3]]),
+        "prediction": (("chain", "draw", "observation"), np.ones((1, 1, data.n_observations))),
+    }
+    posterior = xr.Dataset(draws, {"chain": [0], "draw": [0], "interval": ["1@0", "1@6", "2@0"]})
+    fit = dataclasses.replace(
+        handmade.fit(),
+        model=handmade.model().replace(parameters=varying),
+        data=data,
+        tree=xr.DataTree.from_dict({"posterior": posterior}),
+    )
+    table = individual_predictions(fit, points=9)
+    change = 6.0 if carried == "locf" else 2.0
+    for subject, rows in (("1", (0, 1)), ("2", (2, 2))):
+        curve = table.isel(point=np.flatnonzero(table["subject"] == subject))
+        time = curve["time"].values
+        first = np.minimum(time, change) * clearance[rows[0]] / volume[rows[0]]
+        then = np.maximum(time - change, 0) * clearance[rows[1]] / volume[rows[1]]
+        turned = time >= change if carried == "locf" else time > change
+        size = volume[np.where(turned, *rows[::-1])]
+        expected = handmade.DOSE * np.exp(-first - then) / size
+        np.testing.assert_allclose(curve["median"], expected, rtol=1e-9)
+        away = np.nextafter(change, -np.inf if carried == "locf" else np.inf)
+        assert (away in time) == (subject == "1")
 
 
 def test_observed_next_to_individual_and_typical_prediction(twice, handmade):

@@ -120,23 +120,21 @@ def test_a_covariate_missing_for_one_subject(column, rows, missing):
 
 
 @pytest.mark.parametrize(
-    ("changes", "rows"),
-    [
-        ({(1, "RATE"): -1}, (1,)),
-        ({(1, "RATE"): -2}, (1,)),
-        ({(4, "RATE"): -2}, (4,)),
-        ({(1, "RATE"): -1, (4, "RATE"): -2}, (1, 4)),
-        ({(4, "RATE"): "-1"}, (4,)),
-    ],
+    "rates",
+    [{1: -1}, {1: -2}, {4: -2}, {1: -1, 4: -2}, {4: "-1"}],
 )
 @pytest.mark.parametrize("structure", ["closed", "ode"])
-def test_a_rate_that_needs_a_parameter(changes, rows, structure):
+def test_a_rate_that_needs_a_parameter(rates, structure):
     model = model_of(outputs=("conc",) if structure == "closed" else ("conc", "other"))
-    changes = changes | ({(3, "DVID"): 2, (6, "DVID"): 2} if structure == "ode" else {})
-    data = data_of(changes)
-    subject = "A" if rows[0] < 4 else "B"
-    assert_refused(model, data, "E_RATE_UNMODELLED", row=rows[0], column="RATE", subject=subject)
-    assert [each.row for each in refused_by(lambda: bn.build(model, data))] == list(rows)
+    changes = {(row, "RATE"): rate for row, rate in rates.items()}
+    data = data_of(changes | ({(3, "DVID"): 2, (6, "DVID"): 2} if structure == "ode" else {}))
+    codes = {-1: "E_RATE_UNMODELLED", -2: "E_DURATION_UNMODELLED"}
+    expected = [(codes[int(rate)], row) for row, rate in rates.items()]
+    code, row = expected[0]
+    subject = "A" if row < 4 else "B"
+    assert_refused(model, data, code, row=row, column="RATE", subject=subject)
+    found = refused_by(lambda: bn.build(model, data))
+    assert [(each.code, each.row) for each in found] == expected
 
 
 @pytest.mark.parametrize(
@@ -165,16 +163,19 @@ def test_a_covariate_that_the_table_lacks(near):
     assert "CL" in finding.message
 
 
-def test_a_covariate_that_changes_within_a_subject():
-    data = data_of({(6, "WT"): 61.0})
-    assert_refused(model_of(WEIGHT), data, "E_COVARIATE_VARIES", row=6, column="WT", subject="B")
-    assert list(table_findings(model_of(SEX), data)) == []
+def test_a_covariate_may_change_within_a_subject():
+    data = data_of({(6, "WT"): 61.0, (3, "SEX"): "M"})
+    assert list(table_findings(model_of(WEIGHT, SEX), data)) == []
 
 
 @pytest.mark.parametrize("value", [0.0, -60.0])
-def test_a_power_of_a_value_that_is_not_positive(value):
-    data = data_of({(row, "WT"): value for row in (4, 5, 6)})
-    assert_refused(model_of(WEIGHT), data, "E_COVARIATE_NOT_POSITIVE", column="WT", subject="B")
+@pytest.mark.parametrize("rows", [(4, 5, 6), (5, 6), (6,)])
+def test_a_power_of_a_value_that_is_not_positive(value, rows):
+    data = data_of({(row, "WT"): value for row in rows})
+    assert_refused(
+        model_of(WEIGHT), data, "E_COVARIATE_NOT_POSITIVE", row=rows[0], column="WT", subject="B"
+    )
+    assert len(list(table_findings(model_of(WEIGHT), data))) == 1
     linear = model_of(bn.covariates.linear("WT", reference=70))
     assert list(table_findings(linear, data)) == []
 
@@ -203,13 +204,21 @@ def test_numbers_are_levels_with_all_their_digits():
     site = bn.covariates.categorical("WT", reference=1000001)
     levels, codes = level_codes(site, data_of(sites))
     assert levels == ("1000001", "1000002")
-    assert codes.tolist() == [0, 1]
+    assert codes.tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_levels_begin_with_the_reference():
     levels, codes = level_codes(bn.covariates.categorical("SEX", reference="M"), data_of())
     assert levels == ("M", "F")
-    assert codes.tolist() == [1, 0]
+    assert codes.tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_levels_may_come_up_in_the_middle_of_a_subject():
+    levels, codes = level_codes(SEX, data_of({(2, "SEX"): "X", (5, "SEX"): "F"}))
+    assert levels == ("F", "M", "X")
+    assert codes.tolist() == [0, 2, 0, 1, 0, 1]
+    reference = bn.covariates.categorical("SEX", reference="X")
+    assert list(table_findings(model_of(reference), data_of({(2, "SEX"): "X"}))) == []
 
 
 def test_censored_values_are_refused_until_an_error_can_express_them():

@@ -8,6 +8,7 @@ import xarray as xr
 
 import bayesnlme as bn
 from bayesnlme.results import summary
+from bayesnlme.results.convergence import assess
 from tests.conftest import frame
 
 
@@ -32,6 +33,19 @@ def test_without_estimated_population_parameters_the_table_is_empty(data):
     table = summary.tabulate(known, xr.Dataset({"eta": eta}), data.units, 0.95)
     assert table.empty
     assert list(table)[:2] == ["mean", "sd"]
+
+
+def test_parameters_by_interval_are_not_judged():
+    """An individual parameter follows from what was sampled, by subject or by interval."""
+    rng = np.random.default_rng(2)
+    over, still = ("chain", "draw"), np.zeros((2, 400), dtype=bool)
+    drawn = {"CL_pop": (over, rng.normal(size=(2, 400)))}
+    stuck = {"CL": ((*over, "interval"), np.ones((2, 400, 3)))}
+    names = ("diverging", "failed", "maxdepth_reached")
+    stats = dict.fromkeys(names, (over, still)) | {"energy": (over, rng.normal(size=(2, 400)))}
+    found = assess(xr.Dataset(drawn | stuck), xr.Dataset(stats))
+    assert found == assess(xr.Dataset(drawn), xr.Dataset(stats))
+    assert found.rhat_worst == "CL_pop"
 
 
 def test_a_constant_likelihood_is_named(fit):
