@@ -26,9 +26,11 @@ _HOMES = {
     "Status": "bayesnlme.results.status",
     "StoreError": "bayesnlme.errors",
     "additive": "bayesnlme.observation.continuous",
+    "audit_solver": "bayesnlme.diagnostics.solver_audit",
     "build": "bayesnlme.graph.build",
     "check": "bayesnlme.graph.check",
     "combined": "bayesnlme.observation.continuous",
+    "curve": "bayesnlme.structural.curve",
     "fit": "bayesnlme.inference.fit",
     "fixed": "bayesnlme.population.priors",
     "load": "bayesnlme.results.fit",
@@ -44,9 +46,12 @@ _HOMES = {
 }
 _MODULES = {
     "covariates": "bayesnlme.population.covariates",
-    "diagnostics": "bayesnlme.diagnostics",
     "datasets": "bayesnlme.data.datasets",
+    "diagnostics": "bayesnlme.diagnostics",
+    "disease": "bayesnlme.structural.disease",
+    "growth": "bayesnlme.structural.growth",
     "math": "bayesnlme.math",
+    "pd": "bayesnlme.structural.pd",
     "pk": "bayesnlme.structural.pk",
     "plots": "bayesnlme.plots",
 }

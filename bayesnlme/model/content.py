@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from inspect import signature
 from typing import Any, get_args
 
 from bayesnlme.errors import ModelError
@@ -9,12 +10,14 @@ from bayesnlme.model import entries
 from bayesnlme.model.entries import Read
 from bayesnlme.model.model import Model
 from bayesnlme.observation.continuous import Residual, residual_from_dict
+from bayesnlme.odes.problem import DOSING
 from bayesnlme.population.covariates import Effect, effect_from_dict
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
+from bayesnlme.structural import disease, growth, pd, pk
 from bayesnlme.structural.base import Structure
-from bayesnlme.structural.custom import ode_from_dict
-from bayesnlme.structural.one_compartment import one_compartment
+from bayesnlme.structural.curve import CurveStructure, curve_from_dict
+from bayesnlme.structural.custom import ode_from_dict, solver_from_dict
 
 _FIELDS = ("name", "parameters", "structure", "observations", "correlated", "lkj")
 _DISTRIBUTIONS = {each.kind: each for each in get_args(Parameter.__value__)}
@@ -39,7 +42,7 @@ def model_from_dict(content: Mapping[str, Any]) -> Model:
     return Model(
         name=entries.text(content["name"], "name"),
         parameters={name: _parameter(name, each) for name, each in parameters.items()},
-        structure=_structure(entries.table(content["structure"], "structure")),
+        structure=_structure(content["structure"], "structure"),
         observations={name: _residual(name, each) for name, each in observations.items()},
         correlated=[
             entries.texts(block, where)
@@ -132,18 +135,55 @@ def _stated(value: Any, where: str) -> Any:
         return prior_from_value(value, where)
 
 
-def _structure(given: Mapping[str, Any]) -> Structure:
-    make = entries.choice(given.get("kind"), _STRUCTURES, "structure.kind")
-    return make({key: value for key, value in given.items() if key != "kind"}, "structure")
+def _structure(value: Any, where: str) -> Structure:
+    given = entries.table(value, where)
+    read = entries.choice(given.get("kind"), _STRUCTURES, f"{where}.kind")
+    return read({key: each for key, each in given.items() if key != "kind"}, where)
 
 
-def _one_compartment(given: Mapping[str, Any], where: str) -> Structure:
-    entries.keys(given, where, ("kind", "absorption", "output"))
-    taken: dict[str, Any] = {
-        key: entries.text(value, f"{where}.{key}") for key, value in given.items()
+def _catalogued(make: Callable[..., Structure]) -> Callable[[Mapping[str, Any], str], Structure]:
+    """Return what takes the arguments of a function of the catalogue."""
+    arguments = signature(make).parameters
+    required = [name for name, each in arguments.items() if each.default is each.empty]
+    further = () if signature(make).return_annotation is CurveStructure else ("names", "solver")
+
+    def read(given: Mapping[str, Any], where: str) -> Structure:
+        entries.keys(given, where, ("kind", *arguments, *further), required)
+        taken = {key: _ARGUMENTS[key](each, f"{where}.{key}") for key, each in given.items()}
+        names, options = taken.pop("names", None), taken.pop("solver", None)
+        with entries.at(where):
+            made: Any = make(**taken)
+            made = made if names is None else made.renamed(**names)
+            return made if options is None else made.with_solver(solver_from_dict(options))
+
+    return read
+
+
+def _said_of_doses(value: Any, where: str) -> Any:
+    """Take true, a name, or names and numbers by compartment."""
+    if isinstance(value, bool | str):
+        return value
+    return {
+        key: each if isinstance(each, str) else entries.number(each, entries.below(where, key))
+        for key, each in entries.table(value, where).items()
     }
+
+
+def _names(value: Any, where: str) -> dict[str, str]:
+    given = entries.table(value, where)
+    return {key: entries.text(each, entries.below(where, key)) for key, each in given.items()}
+
+
+def _curve(given: Mapping[str, Any], where: str) -> Structure:
+    read: dict[str, Read] = {
+        "equation": _equation,
+        "parameters": entries.texts,
+        "output": entries.text,
+    }
+    entries.keys(given, where, ("kind", *read), ("equation",))
+    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
     with entries.at(where):
-        return one_compartment(**taken)
+        return curve_from_dict(taken)
 
 
 def _ode(given: Mapping[str, Any], where: str) -> Structure:
@@ -153,6 +193,8 @@ def _ode(given: Mapping[str, Any], where: str) -> Structure:
         "rhs": _equations,
         "initial": _equations,
         "outputs": _equations,
+        **dict.fromkeys(DOSING, _equations),
+        "zero_order": entries.texts,
         "solver": _solver_options,
     }
     entries.keys(given, where, ("kind", *read), ("rhs", "outputs"))
@@ -180,13 +222,35 @@ def _solver_options(value: Any, where: str) -> dict[str, Any]:
         "atol": entries.number,
         "backend": entries.text,
         "max_steps": entries.whole,
+        "threads": entries.whole,
     }
     given = entries.table(value, where)
     entries.keys(given, where, tuple(read))
     return {key: read[key](each, f"{where}.{key}") for key, each in given.items()}
 
 
+_ARGUMENTS: dict[str, Read] = {
+    **dict.fromkeys(
+        ("absorption", "elimination", "parametrization", "approximation", "output"), entries.text
+    ),
+    **dict.fromkeys(("driver", "effect", "on", "efficacy", "start"), entries.text),
+    **dict.fromkeys(("sigmoid", "baseline", "peripheral"), entries.flag),
+    **dict.fromkeys(DOSING, _said_of_doses),
+    "transit": entries.whole,
+    "pk": _structure,
+    "names": _names,
+    "solver": _solver_options,
+}
+"""How each argument of the catalogue is taken; a name means the same in all models."""
+
 _STRUCTURES: dict[str, Callable[[Mapping[str, Any], str], Structure]] = {
-    "one_compartment": _one_compartment,
+    **{
+        f"{home}.{name}": _catalogued(getattr(models, name))
+        for home, models in {"pk": pk, "pd": pd, "growth": growth, "disease": disease}.items()
+        for name in models.__all__
+    },
+    "one_compartment": _catalogued(pk.one_compartment),
+    "curve": _curve,
     "ode": _ode,
 }
+"""By kind, what takes the other entries; "one_compartment" is the older name of a model."""

@@ -70,6 +70,13 @@ def number(value: Any, where: str, remedy: str = "") -> float:
     return value
 
 
+def flag(value: Any, where: str) -> bool:
+    """Take true or false."""
+    if not isinstance(value, bool):
+        raise ModelError(f"{where}: {_shown(value)} is neither true nor false.")
+    return value
+
+
 def whole(value: Any, where: str) -> int:
     """Take a whole number."""
     if isinstance(value, bool) or not isinstance(value, int):

@@ -4,7 +4,7 @@ from bayesnlme.model.model import Model
 from bayesnlme.observation.continuous import combined
 from bayesnlme.population.covariates import power
 from bayesnlme.population.parameters import LogNormal
-from bayesnlme.structural.one_compartment import one_compartment
+from bayesnlme.structural.pk import one_compartment
 
 
 def theophylline_model() -> Model:

@@ -142,6 +142,7 @@ def _reading(value: Any, where: str) -> dict[str, Any]:
         "units": _words,
         "outputs": _words,
         "covariates": entries.texts,
+        "covariate_interpolation": _interpolation,
         "missing": entries.texts,
         "encoding": entries.text,
     }
@@ -149,6 +150,10 @@ def _reading(value: Any, where: str) -> dict[str, Any]:
     entries.keys(given, where, tuple(read))
     taken = {key: read[key](each, f"{where}.{key}") for key, each in given.items()}
     return taken.pop("columns", {}) | taken
+
+
+def _interpolation(value: Any, where: str) -> str:
+    return entries.choice(value, {"locf": "locf", "nocb": "nocb"}, where)
 
 
 def _columns(value: Any, where: str) -> dict[str, str | int]:

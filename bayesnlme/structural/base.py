@@ -65,8 +65,16 @@ class Structure(Protocol):
         """
         ...
 
-    def inputs(self, data: Any) -> dict[str, np.ndarray]:
+    def inputs(self, data: Any, rows: Any = None) -> dict[str, np.ndarray]:
         """Return the flat arrays it needs from a `Dataset`, by name.
+
+        Parameters
+        ----------
+        data : Dataset
+            The table.
+        rows : Rows, optional
+            Rows of individual parameters, where they change within a subject; one row for each
+            subject if not given.
 
         Raises
         ------
@@ -85,7 +93,8 @@ class Structure(Protocol):
         Parameters
         ----------
         parameters : mapping of str to tensor
-            Individual parameters, each of shape ``(n_subjects,)``.
+            Individual parameters, each of shape ``(n_rows,)``: one for each row that `inputs`
+            was given, or for each subject.
         inputs : mapping of str to tensor
             What `inputs` returned, as (possibly shared) tensors.
 

@@ -1,8 +1,8 @@
 """Structures from the user's own differential equations."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
 
 import numpy as np
 import pytensor.tensor as pt
@@ -10,23 +10,24 @@ import sympy
 
 from bayesnlme._types import Tensor
 from bayesnlme.data import Dataset
-from bayesnlme.data.events import compartment_index, expand_doses, offsets
-from bayesnlme.errors import DataError, Finding, ModelError, did_you_mean
+from bayesnlme.data.rows import Rows
+from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.odes.op import solve_key, solve_population
-from bayesnlme.odes.problem import Problem, problem_from_text
-from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.problem import DOSING, Problem, check_known, problem_from_text, renamed
 from bayesnlme.odes.solver import Solver
-from bayesnlme.odes.text import symbol, text
-from bayesnlme.odes.trace import trace
+from bayesnlme.odes.text import symbol
+from bayesnlme.odes.trace import Dosing, trace
 from bayesnlme.structural.base import Equation
-from bayesnlme.structural.doses import refuse_beyond_bolus_and_infusion
+from bayesnlme.structural.schedule import make_schedule
+from bayesnlme.structural.writing import written
 
-_ENTRIES = ("states", "parameters", "rhs", "initial", "outputs", "solver")
+_LISTS = ("states", "parameters", "zero_order")
+_TABLES = ("rhs", "outputs", "initial", *DOSING, "solver")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OdeStructure:
-    """A structure given by differential equations; made by `ode`.
+    """A structure given by differential equations; made by `ode` and by the catalogue.
 
     Attributes
     ----------
@@ -34,10 +35,28 @@ class OdeStructure:
         The traced equations.
     solver : Solver
         How to solve them.
+    zero_order : tuple of str
+        States that a dose enters over the duration that the model gives, unless the table
+        says otherwise (RATE other than 0).
+    balances : tuple of dict
+        Products of units, by power, that must be the number 1; empty for the user's equations,
+        of whose units nothing is known.
+    shorthand : mapping of str to expression
+        What is shown by a name of its own in `equations`.
+    entry : mapping, optional
+        Of a model of the catalogue, its kind and the arguments it was called with.
+    names : mapping
+        Of a model of the catalogue, the new name of every state, parameter and output that was
+        renamed.
     """
 
     problem: Problem
     solver: Solver
+    zero_order: tuple[str, ...] = ()
+    balances: tuple[dict[str, int], ...] = field(default=(), hash=False)
+    shorthand: Mapping[str, sympy.Expr] = field(default_factory=dict, hash=False)
+    entry: Mapping[str, Any] | None = field(default=None, hash=False)
+    names: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -55,16 +74,11 @@ class OdeStructure:
         return self.problem.outputs
 
     @property
-    def balances(self) -> tuple[dict[str, int], ...]:
-        """Nothing is known of the units of an equation."""
-        return ()
-
-    @property
     def key(self) -> str:
         """Hash of the equations, the solver's options and the code that solves them."""
         return solve_key(self.problem, self.solver)
 
-    def inputs(self, data: Dataset) -> dict[str, np.ndarray]:
+    def inputs(self, data: Dataset, rows: Rows | None = None) -> dict[str, np.ndarray]:
         """Return the arrays of a `Schedule`, by name.
 
         The initial values hold at the first record of every subject.
@@ -72,11 +86,10 @@ class OdeStructure:
         Raises
         ------
         DataError
-            If a dose has a modelled rate or duration or is at steady state, goes to a
-            compartment that is no state, or an output of the table is not predicted.
+            If a dose goes to a compartment that is no state, or leaves to the model a rate or a
+            duration that it does not give, or if an output of the table is not predicted.
         """
-        refuse_beyond_bolus_and_infusion(data)
-        return _schedule(self.problem, data)._asdict()
+        return make_schedule(self.problem, data, rows, zero_order=self.zero_order)._asdict()
 
     def predict(self, parameters: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
         """Predict every observation by one solve, shape ``(n_observations,)``."""
@@ -84,34 +97,79 @@ class OdeStructure:
         return solve_population(self.problem, self.solver, table, inputs)
 
     def equations(self) -> tuple[Equation, ...]:
-        """Return derivatives, initial values that are not zero, and outputs."""
-        problem = self.problem
-        flows = [
-            _equation(rf"\frac{{d\,{_latex_word(name)}}}{{dt}}", f"d {name}/dt", flow, problem)
-            for name, flow in zip(problem.states, problem.rhs, strict=True)
-        ]
-        starts = [
-            _equation(rf"{_latex_word(name)}(t_0)", f"{name}(t0)", start, problem)
-            for name, start in zip(problem.states, problem.initial, strict=True)
-            if start != 0
-        ]
-        readouts = [
-            _equation(_latex_word(name), name, readout, problem)
-            for name, readout in zip(problem.outputs, problem.readouts, strict=True)
-        ]
-        return (*flows, *starts, *readouts)
+        """Return derivatives, initial values, what is said of doses, outputs, and shorthand."""
+        return written(self.problem, self.shorthand)
+
+    def renamed(self, **names: str) -> Self:
+        """Return the same structure with other names.
+
+        Parameters
+        ----------
+        **names : str
+            New name of a state, a parameter or an output, by the old one.
+
+        Raises
+        ------
+        ModelError
+            If there is no such name, or the new ones contradict each other.
+
+        Examples
+        --------
+        >>> from bayesnlme import pk
+        >>> pk.one_compartment().renamed(V="Vc").parameters
+        ('CL', 'Vc')
+        """
+        before = {new: old for old, new in self.names.items()}
+        symbols = {symbol(old): symbol(new) for old, new in names.items()}
+        return replace(
+            self,
+            problem=renamed(self.problem, names),
+            zero_order=tuple(names.get(each, each) for each in self.zero_order),
+            balances=tuple(
+                {names.get(name, name): power for name, power in each.items()}
+                for each in self.balances
+            ),
+            shorthand={name: each.xreplace(symbols) for name, each in self.shorthand.items()},
+            names={**self.names, **{before.get(old, old): new for old, new in names.items()}},
+        )
+
+    def with_solver(self, solver: Solver) -> Self:
+        """Return the same structure, solved in another way.
+
+        Raises
+        ------
+        ModelError
+            If `solver` is no `Solver`.
+        """
+        return replace(self, solver=_solver(solver))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return equations as text and the solver's options; `ode_from_dict` reads them."""
-        return {"kind": "ode", **self.problem.to_dict(), "solver": self.solver.to_dict()}
+        """Return plain values that TOML can hold.
+
+        A model of the catalogue is its kind with its arguments; other equations are written as
+        text, and `ode_from_dict` reads them.
+        """
+        if self.entry is None:
+            spread = {"zero_order": list(self.zero_order)} if self.zero_order else {}
+            said = {"kind": "ode", **self.problem.to_dict(), **spread}
+            return {**said, "solver": self.solver.to_dict()}
+        said = {name: _plain(value) for name, value in self.entry.items()}
+        said |= {"names": dict(self.names)} if self.names else {}
+        return said | ({"solver": self.solver.to_dict()} if self.solver != Solver() else {})
 
 
-def ode(
+def ode(  # noqa: PLR0913  everything that a model may say, each by its own name
     rhs: Callable[[Any, Any, Any], Mapping[str, Any]],
     *,
     states: Sequence[str],
-    initial: Mapping[str, float | Callable[[Any], Any]] | None = None,
     outputs: Mapping[str, Callable[[Any, Any, Any], Any]],
+    initial: Mapping[str, float | Callable[[Any], Any]] | None = None,
+    lag: Dosing | None = None,
+    bioavailability: Dosing | None = None,
+    duration: Dosing | None = None,
+    rate: Dosing | None = None,
+    zero_order: Sequence[str] = (),
+    onto: OdeStructure | None = None,
     solver: Solver | None = None,
 ) -> OdeStructure:
     """Make a structure from differential equations written as Python functions.
@@ -126,13 +184,24 @@ def ode(
         parameters are attributes: ``y.central``, ``p.CL``.
     states : sequence of str
         Names of the states. All may be dosed; CMT counts them from 1.
+    outputs : mapping of str to callable
+        ``output(t, y, p)`` for everything that is predicted.
     initial : mapping, optional
         Initial values that are not zero, at the first record of a subject: a number or a
         function of the parameters.
-    outputs : mapping of str to callable
-        ``output(t, y, p)`` for everything that is predicted.
+    lag, bioavailability, duration, rate : mapping, optional
+        Of the doses into a state, for the states where the model says it: the name of a
+        parameter, a number or a function of the parameters. A dose enters after the `lag`,
+        times the `bioavailability`. A dose of RATE -2 enters at a constant rate over the
+        `duration`; one of RATE -1 enters at the `rate`, and bioavailability shortens it.
+    zero_order : sequence of str
+        States with a `duration` that every dose of RATE 0 enters over that duration, too.
+    onto : OdeStructure, optional
+        A structure that these equations are added to, such as a pharmacokinetic model of the
+        catalogue. Its states and outputs are attributes of ``y`` as well, its parameters may be
+        shared, its outputs stay.
     solver : Solver, optional
-        Method and tolerances.
+        Method and tolerances; those of `onto` if not given.
 
     Returns
     -------
@@ -142,8 +211,9 @@ def ode(
     Raises
     ------
     ModelError
-        If a function cannot be traced, names contradict each other, or a derivative or an initial
-        value may jump where a parameter or a state says.
+        If a function cannot be traced, names contradict each other; if a derivative, an initial
+        value or what is said of doses may jump where a parameter or a state says; or if what is
+        said of doses depends on a state or on time.
 
     Examples
     --------
@@ -159,8 +229,18 @@ def ode(
     """
     if not callable(rhs):
         raise ModelError(f"ode: rhs must be a function of (t, y, p), not {rhs!r}.")
-    problem = trace(rhs, states=states, initial=initial, outputs=outputs)
-    return OdeStructure(problem=problem, solver=_solver(solver))
+    if not isinstance(onto, OdeStructure | None):
+        raise ModelError(f"ode: onto must be a structure of equations, not {onto!r}.")
+    dosing = dict(zip(DOSING, (lag, bioavailability, duration, rate), strict=True))
+    base = None if onto is None else onto.problem
+    problem = trace(rhs, states=states, initial=initial, outputs=outputs, dosing=dosing, onto=base)
+    return OdeStructure(
+        problem=problem,
+        solver=onto.solver if onto is not None and solver is None else _solver(solver),
+        zero_order=(*(onto.zero_order if onto else ()), *_zero_order(zero_order, problem)),
+        balances=onto.balances if onto else (),
+        shorthand=onto.shorthand if onto else {},
+    )
 
 
 def ode_from_dict(content: Mapping[str, Any]) -> OdeStructure:
@@ -169,8 +249,8 @@ def ode_from_dict(content: Mapping[str, Any]) -> OdeStructure:
     Parameters
     ----------
     content : mapping
-        ``rhs`` and ``outputs``, and where wanted ``initial``, ``states``, ``parameters`` and
-        ``solver``.
+        ``rhs`` and ``outputs``, and where wanted ``initial``, ``lag``, ``bioavailability``,
+        ``duration``, ``rate``, ``zero_order``, ``states``, ``parameters`` and ``solver``.
 
     Raises
     ------
@@ -184,18 +264,35 @@ def ode_from_dict(content: Mapping[str, Any]) -> OdeStructure:
     """
     entries = {name: value for name, value in content.items() if name != "kind"}
     for name in entries:
-        if name not in _ENTRIES:
-            raise ModelError(f"ode: unknown entry {name!r}. {did_you_mean(name, _ENTRIES)}")
-    for name in ("rhs", "outputs", "initial", "solver"):
+        if name not in (*_LISTS, *_TABLES):
+            known = did_you_mean(name, (*_LISTS, *_TABLES))
+            raise ModelError(f"ode: unknown entry {name!r}. {known}")
+    for name in _TABLES:
         given = entries.get(name, None if name in {"rhs", "outputs"} else {})
         if not isinstance(given, Mapping):
             raise ModelError(f"ode: the entry {name!r} must be a table, not {given!r}.")
-    for name in ("states", "parameters"):
+    for name in _LISTS:
         given = entries.get(name, [])
         if not isinstance(given, list | tuple) or not all(isinstance(e, str) for e in given):
             raise ModelError(f"ode: the entry {name!r} must be a list of names, not {given!r}.")
-    options = entries.pop("solver", {})
-    return OdeStructure(problem=problem_from_text(**entries), solver=_solver_from_dict(options))
+    solver, spread = solver_from_dict(entries.pop("solver", {})), entries.pop("zero_order", ())
+    problem = problem_from_text(**entries)
+    return OdeStructure(problem=problem, solver=solver, zero_order=_zero_order(spread, problem))
+
+
+def solver_from_dict(options: Mapping[str, Any]) -> Solver:
+    """Make a solver from its options by name.
+
+    Raises
+    ------
+    ModelError
+        If an option is unknown or out of range.
+    """
+    known = [each.name for each in fields(Solver)]
+    for name in options:
+        if name not in known:
+            raise ModelError(f"solver: unknown entry {name!r}. {did_you_mean(name, known)}")
+    return Solver(**options)
 
 
 def _solver(solver: object) -> Solver:
@@ -208,100 +305,18 @@ def _solver(solver: object) -> Solver:
     return solver
 
 
-def _solver_from_dict(options: Mapping[str, Any]) -> Solver:
-    known = [each.name for each in fields(Solver)]
-    for name in options:
-        if name not in known:
-            raise ModelError(f"solver: unknown entry {name!r}. {did_you_mean(name, known)}")
-    return Solver(**options)
+def _zero_order(names: Sequence[str], problem: Problem) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise ModelError(f"zero_order must be a tuple of names, such as ({names!r},).")
+    check_known(dict.fromkeys(names), problem.states, what="zero_order")
+    for name, duration in zip(problem.states, problem.duration, strict=True):
+        if name in names and duration is None:
+            raise ModelError(
+                f"zero_order names {name!r}, which has no duration: add duration={{{name!r}: ...}}."
+            )
+    return tuple(names)
 
 
-def _schedule(problem: Problem, data: Dataset) -> Schedule:
-    records = _records(problem, data)
-    seen = data.observations
-    n_subjects, n_observations = data.n_subjects, len(seen.time)
-    return Schedule(
-        start_time=_first_times(data),
-        start_row=np.arange(n_subjects),
-        record_offsets=offsets(records.pop("subject"), n_subjects),
-        **{f"record_{name}": array for name, array in records.items()},
-        observation_offsets=offsets(seen.subject, n_subjects),
-        observation_time=seen.time,
-        observation_output=_output_index(problem, data),
-        observation_order=seen.order,
-        pair_observation=np.arange(n_observations),
-        pair_row=seen.subject,
-    )
-
-
-def _records(problem: Problem, data: Dataset) -> dict[str, np.ndarray]:
-    """Return one entry per dose, and one before it where it resets the system."""
-    doses = expand_doses(data)
-    given = (doses.amount > 0) | (doses.rate > 0) | ~doses.reset
-    source = np.repeat(np.arange(len(doses.time)), doses.reset.astype(int) + given)
-    first = np.diff(source, prepend=-1) > 0
-    resets = doses.reset[source] & first
-    kind = np.where(doses.rate[source] > 0, Kind.INFUSION, Kind.BOLUS)
-    return {
-        "subject": doses.subject[source],
-        "time": doses.time[source],
-        "kind": np.where(resets, Kind.RESET, kind).astype(np.int64),
-        "compartment": compartment_index(doses, problem.states, data)[source],
-        "amount": np.where(resets, 0.0, doses.amount[source]),
-        "rate": np.where(resets, 0.0, doses.rate[source]),
-        "interval": doses.interval[source],
-        "steady_state": doses.steady_state[source],
-        "row": doses.subject[source],
-        "order": doses.order[source],
-    }
-
-
-def _first_times(data: Dataset) -> np.ndarray:
-    times = np.full(data.n_subjects, np.inf)
-    np.minimum.at(times, data.records.subject, data.records.time)
-    return times
-
-
-def _output_index(problem: Problem, data: Dataset) -> np.ndarray:
-    """Return the position of each observation's output among those of the equations."""
-    missing = [label for label in data.outputs if label not in problem.outputs]
-    if missing and len(data.outputs) == len(problem.outputs) == 1:
-        return np.zeros(len(data.observations.time), np.int64)
-    if missing:
-        raise DataError([_unknown_output(label, problem) for label in missing], data.source)
-    known = np.array([problem.outputs.index(label) for label in data.outputs], np.int64)
-    return known[data.observations.output]
-
-
-def _unknown_output(label: str, problem: Problem) -> Finding:
-    return Finding(
-        code="E_OUTPUT_UNKNOWN",
-        message=f"The table has the output {label!r}, which the equations do not predict.",
-        remedy=did_you_mean(label, problem.outputs) + " Rename it with read_data(outputs=...).",
-        column="DVID",
-    )
-
-
-def _equation(left: str, plain: str, right: sympy.Expr, problem: Problem) -> Equation:
-    named = {symbol(name): _latex_word(name) for name in problem.states}
-    named |= {symbol(name): _latex_name(name) for name in problem.parameters}
-    return Equation(
-        left=left,
-        right=sympy.latex(right, symbol_names=named),
-        text=f"{plain} = {text(right)}",
-    )
-
-
-def _latex_word(name: str) -> str:
-    escaped = name.replace("_", r"\_")
-    return rf"\mathrm{{{escaped}}}"
-
-
-def _latex_name(name: str) -> str:
-    """Write a parameter as in a paper: ``ka`` with an index, long names upright."""
-    head, tail = name[0], name[1:]
-    if not tail or name.isupper():
-        return name if name.isalpha() else _latex_word(name)
-    if head in "kV" and tail.isalnum() and len(tail) <= 4:
-        return rf"{head}_{{\mathrm{{{tail}}}}}"
-    return _latex_word(name)
+def _plain(value: Any) -> Any:
+    """Return an argument of the catalogue as a plain value."""
+    return value.to_dict() if isinstance(value, OdeStructure) else value

@@ -1,12 +1,13 @@
-"""One compartment with linear elimination, in closed form; repeated doses superpose.
+"""One compartment with linear elimination: the sum over doses, where a table allows it.
 
-Gibaldi and Perrier (1982), *Pharmacokinetics*, 2nd ed., chapter 1. The formulas, in the form that
-is computed, stand in :mod:`bayesnlme.structural.superposition`.
+Gibaldi and Perrier (1982), *Pharmacokinetics*, 2nd ed., chapter 1. Boluses and infusions of known
+rate into a system whose parameters stay the same superpose, and one loop over pairs of observation
+and dose (:mod:`bayesnlme.structural.superposition`) takes a fraction of the time of a walk through
+the events. All else goes the general way.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytensor.tensor as pt
@@ -19,142 +20,55 @@ from bayesnlme.data.events import (
     expand_doses,
     offsets,
 )
-from bayesnlme.errors import ModelError
-from bayesnlme.population.covariates import latex_name
-from bayesnlme.structural.base import Equation
-from bayesnlme.structural.doses import refuse_beyond_bolus_and_infusion
-from bayesnlme.structural.superposition import CENTRAL, DEPOT, superpose
+from bayesnlme.data.rows import Rows
+from bayesnlme.structural.custom import OdeStructure
+from bayesnlme.structural.superposition import ARRAYS, CENTRAL, DEPOT, superpose
 
-type Absorption = Literal["first_order"] | None
+_MOST_PAIRS = 8
+"""Doses for each observation, on average, beyond which the walk is the faster way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OneCompartment:
-    """One compartment with clearance CL and volume V; made by :func:`one_compartment`.
+class Superposed(OdeStructure):
+    """One compartment with ``CL`` and ``V``, with ``ka`` before them where there is a depot."""
 
-    Attributes
-    ----------
-    absorption : "first_order" or None
-        With first-order absorption compartment 1 is the depot and compartment 2 the central one.
-    output : str
-        Name of the predicted concentration.
-    """
-
-    absorption: Absorption = None
-    output: str = "conc"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        """Names of the individual parameters it needs."""
-        return ("CL", "V") if self.absorption is None else ("ka", "CL", "V")
-
-    @property
-    def compartments(self) -> tuple[str, ...]:
-        """Compartments that may be dosed, in the order of CMT."""
-        return ("central",) if self.absorption is None else ("depot", "central")
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Name of the concentration."""
-        return (self.output,)
-
-    @property
-    def balances(self) -> tuple[dict[str, int], ...]:
-        """Products of units, by power, that must be the number 1."""
-        concentration = {"AMT": 1, "V": -1, self.output: -1}
-        elimination = {"CL": 1, "V": -1, "TIME": 1}
-        rates = () if self.absorption is None else ({"ka": 1, "TIME": 1},)
-        return (concentration, elimination, *rates)
-
-    def inputs(self, data: Dataset) -> dict[str, np.ndarray]:
-        """Return, for every observation, the doses before it.
-
-        Returns
-        -------
-        dict
-            What :class:`~bayesnlme.structural.superposition.Superpose` takes, by name.
+    def inputs(self, data: Dataset, rows: Rows | None = None) -> dict[str, np.ndarray]:
+        """Return, for every observation, the doses before it; a `Schedule` where that will not do.
 
         Raises
         ------
         DataError
-            If a dose has a modelled rate or duration, is at steady state, or goes to a compartment
-            that is not there.
+            As :meth:`OdeStructure.inputs` does.
         """
-        refuse_beyond_bolus_and_infusion(data)
+        walked = OdeStructure.inputs(self, data, rows)
         doses, observations = expand_doses(data), data.observations
-        where = compartment_index(doses, self.compartments, data)
         observation, dose = dose_observation_pairs(doses, observations)
+        plain = rows is None and not (doses.steady_state.any() or (doses.rate < 0).any())
+        ours = self.solver.backend == "numba" and self.solver.method in {"auto", "closed_form"}
+        few = len(observation) <= _MOST_PAIRS * len(observations)
+        if not (plain and ours and few and self.solver.threads == 1):
+            return walked
+        where = compartment_index(doses, self.compartments, data)
         rate = doses.rate[dose]
         duration = np.divide(doses.amount[dose], rate, out=np.zeros_like(rate), where=rate > 0)
-        first = CENTRAL if self.absorption is None else DEPOT
         return {
             "row": observations.subject,
             "offsets": offsets(observation, len(observations)),
             "elapsed": observations.time[observation] - doses.time[dose],
             "amount": doses.amount[dose],
             "duration": duration,
-            "compartment": where[dose] + first,
+            "compartment": where[dose] + (DEPOT if len(self.parameters) > 2 else CENTRAL),
         }
 
     def predict(self, parameters: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
-        """Predict the concentration at every observation, shape (observation,)."""
-        CL, V = parameters["CL"], parameters["V"]
-        ka = parameters["ka"] if self.absorption else pt.zeros_like(V)
-        return superpose(ka, CL, V, inputs)
-
-    def equations(self) -> tuple[Equation, ...]:
-        """Return its equations."""
-        elimination = Equation(
-            left=r"\frac{d\,\mathrm{central}}{dt}",
-            right=r"-\frac{CL}{V}\,\mathrm{central}",
-            text="d central/dt = -CL/V * central",
-        )
-        concentration = Equation(
-            left=rf"\mathrm{{{latex_name(self.output)}}}",
-            right=r"\frac{\mathrm{central}}{V}",
-            text=f"{self.output} = central/V",
-        )
-        if self.absorption is None:
-            return (elimination, concentration)
-        absorption = Equation(
-            left=r"\frac{d\,\mathrm{depot}}{dt}",
-            right=r"-ka\,\mathrm{depot}",
-            text="d depot/dt = -ka * depot",
-        )
-        both = Equation(
-            left=r"\frac{d\,\mathrm{central}}{dt}",
-            right=r"ka\,\mathrm{depot} - \frac{CL}{V}\,\mathrm{central}",
-            text="d central/dt = ka * depot - CL/V * central",
-        )
-        return (absorption, both, concentration)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain TOML values."""
-        entries: dict[str, Any] = {"kind": "one_compartment", "output": self.output}
-        return entries if self.absorption is None else entries | {"absorption": self.absorption}
+        """Predict the concentration at every observation, shape ``(n_observations,)``."""
+        if set(inputs) != set(ARRAYS):
+            return OdeStructure.predict(self, parameters, inputs)
+        *absorbed, clearance, volume = (parameters[name] for name in self.parameters)
+        ka = absorbed[0] if absorbed else pt.zeros_like(volume)
+        return superpose(ka, clearance, volume, inputs)
 
 
-def one_compartment(*, absorption: Absorption = None, output: str = "conc") -> OneCompartment:
-    """One compartment with clearance ``CL`` and volume ``V``, in closed form.
-
-    Parameters
-    ----------
-    absorption : "first_order" or None
-        None: doses go into the central compartment (CMT 1), as a bolus or an infusion. First
-        order: doses into the depot (CMT 1) are absorbed at rate ``ka``; doses into the central
-        compartment (CMT 2) are still possible.
-    output : str
-        Name of the concentration, amount over volume.
-
-    Examples
-    --------
-    >>> one_compartment(absorption="first_order").parameters
-    ('ka', 'CL', 'V')
-    """
-    if absorption not in (None, "first_order"):
-        raise ModelError(
-            f"one_compartment: no absorption {absorption!r}. Known: None, 'first_order'."
-        )
-    if not isinstance(output, str) or not output.isidentifier():
-        raise ModelError(f"one_compartment: output {output!r} is not a valid name.")
-    return OneCompartment(absorption=absorption, output=output)
+def superposed(structure: OdeStructure) -> Superposed:
+    """Let a structure with the parameters (ka,) CL and V be solved by superposition."""
+    return Superposed(**{each.name: getattr(structure, each.name) for each in fields(structure)})

@@ -48,7 +48,7 @@ def test_the_repr_reads_as_the_equations():
         " * (1 + -0.01 (HT + 5)) * exp(CL_SEX[SEX]) * exp(eta_CL)    [L/h]",
         "  eta_ka ~ Normal(0, omega[ka])",
         "  (eta_CL, eta_V) ~ MvNormal(0, omega, omega_corr[CL, V])",
-        "  d depot/dt = -ka * depot",
+        "  d depot/dt = -ka*depot",
         "  conc = central/V",
         "  conc ~ Normal(f, sqrt(conc_additive^2 + (conc_proportional * f)^2))",
         "  ka_pop ~ LogNormal(mu=0.405465, sigma=1) *",

@@ -10,7 +10,7 @@ import pytest
 import bayesnlme as bn
 from bayesnlme.errors import ModelError
 from bayesnlme.observation.continuous import AdditiveError
-from bayesnlme.structural.one_compartment import OneCompartment
+from bayesnlme.structural.custom import OdeStructure
 
 WEIGHT = bn.covariates.power("WT", reference=70, exponent=0.75)
 ORAL = bn.pk.one_compartment(absorption="first_order")
@@ -197,7 +197,7 @@ REFUSED = [
     ({"name": None}, "needs a name"),
     ({"structure": "one_compartment"}, "'one_compartment' is no structural model"),
     ({"structure": bn.pk.one_compartment}, "is no structural model"),
-    ({"structure": OneCompartment}, "is no structural model"),
+    ({"structure": OdeStructure}, "is no structural model"),
     ({"structure": None}, "None is no structural model"),
     ({"parameters": {}}, "parameters must be a mapping"),
     ({"parameters": [KA, CL, V]}, "parameters must be a mapping"),

@@ -9,7 +9,7 @@ import tomlkit
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bayesnlme import covariates, pk
+from bayesnlme import covariates, growth, pd, pk
 from bayesnlme.data import read_data
 from bayesnlme.data.datasets import theophylline
 from bayesnlme.errors import ModelError
@@ -18,6 +18,7 @@ from bayesnlme.model.examples import theophylline_model
 from bayesnlme.model.model import Model
 from bayesnlme.model.toml import parse_model, read_model, reading_options, write_model
 from bayesnlme.observation.continuous import additive, combined, log_normal, proportional
+from bayesnlme.odes.solver import Solver
 from bayesnlme.population.parameters import LogitNormal, LogNormal, Normal
 from bayesnlme.population.priors import Prior, fixed, typical
 from bayesnlme.structural.custom import ode_from_dict
@@ -173,6 +174,7 @@ LINES = [
     ('id = "SUBJ"', 'idd = "SUBJ"', "data.columns.idd: unknown entry 'idd'. Did you mean 'id'?"),
     ('id = "SUBJ"', "id = 1", "data.columns.id: 1 is not text"),
     ("cmt = 1", "cmt = 1.5", "data.columns.cmt: 1.5 is not a whole number"),
+    ("[data]", '[data]\ncovariate_interpolation = "nocf"', "'nocf' is unknown here. Did you mean"),
 ]
 
 ODE_LINES = [
@@ -236,6 +238,86 @@ def test_a_model_reads_as_the_same_model_written_in_python():
     )
 
 
+CATALOGUE = """
+name = "two stages"
+
+[parameters]
+ka = {typical = 1.0}
+CL = {typical = 3.0, iiv = 0.3}
+V1 = {typical = 30.0}
+Q = {typical = 2.0}
+V2 = {typical = 50.0}
+late = {typical = 0.5}
+R0 = {typical = 100.0}
+kout = {typical = 0.05}
+Imax = {distribution = "LogitNormal", typical = 0.8}
+IC50 = {typical = 1.0}
+
+[structure]
+kind = "pd.indirect_response"
+baseline = true
+output = "pca"
+
+[structure.pk]
+kind = "pk.two_compartment"
+absorption = "first_order"
+lag = {depot = "late"}
+
+[structure.pk.solver]
+rtol = 1e-7
+
+[observations.conc]
+error = "proportional"
+proportional = 0.1
+
+[observations.pca]
+error = "additive"
+additive = 4.0
+"""
+
+
+def test_a_model_of_the_catalogue_holds_the_one_that_drives_it():
+    model = parse_model(CATALOGUE)
+    driving = pk.two_compartment(absorption="first_order", lag={"depot": "late"})
+    solver = Solver(rtol=1e-7)
+    expected = pd.indirect_response(driving.with_solver(solver), baseline=True, output="pca")
+    assert model.structure == expected
+    again = parse_model(write_model(model))
+    assert again == model
+    assert again.hash == model.hash
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "message"),
+    [
+        (
+            'absorption = "first_order"',
+            'absorbtion = "x"',
+            "structure.pk.absorbtion: unknown",
+        ),
+        (
+            'absorption = "first_order"',
+            'absorption = "x"',
+            "structure.pk: two_compartment: no",
+        ),
+        ("rtol = 1e-7", "rtol = 7", "structure.pk: Solver: rtol must be"),
+        ('{depot = "late"}', '{gut = "late"}', "structure.pk: lag names 'gut'"),
+        ("baseline = true", "baseline = 1", "structure.baseline: 1 is neither true nor false"),
+        (
+            "[structure.pk]",
+            "[structure.pkpd]",
+            "structure.pkpd: unknown entry 'pkpd'.",
+        ),
+        ("late = {typical", "early = {typical", "parameter 'early' is not used by the structure"),
+    ],
+)
+def test_a_wrong_entry_of_the_catalogue_is_refused(line, changed, message):
+    assert line in CATALOGUE
+    with pytest.raises(ModelError) as refused:
+        parse_model(CATALOGUE.replace(line, changed))
+    assert message in str(refused.value)
+
+
 def test_equations_are_read_and_written():
     model = parse_model(SECOND)
     assert model.structure.compartments == ("depot", "central", "pca")
@@ -276,6 +358,7 @@ def test_reading_options_survive_the_round_trip(tmp_path):
         "units": {"TIME": "h", "odd name": "kg"},
         "outputs": {"1": "conc"},
         "covariates": ["WT"],
+        "covariate_interpolation": "nocb",
         "missing": ["-99"],
         "encoding": "latin-1",
     }
@@ -383,6 +466,9 @@ def models(draw):
             [
                 pk.one_compartment(),
                 pk.one_compartment(absorption="first_order", output="cp"),
+                pk.two_compartment(absorption="transit", transit=2, lag={"depot": "tl"}),
+                pd.emax(pk.one_compartment(output="cp"), driver="cp"),
+                growth.logistic_curve(output="height"),
                 ode_from_dict(
                     {
                         "rhs": {"A": "-k * A", "B": "maximum(k * A - 0.5, 0) - exp(m) * B"},

@@ -14,6 +14,7 @@ from scipy import integrate, linalg
 
 import bayesnlme as bn
 from bayesnlme.errors import DataError, ModelError
+from bayesnlme.structural.pk import one_compartment
 
 FAST = "FAST_COMPILE"
 COLUMNS = ["ID", "TIME", "EVID", "AMT", "CMT", "RATE", "II", "ADDL", "SS", "DV"]
@@ -36,7 +37,7 @@ def data_of(*rows):
 @functools.cache
 def compiled(absorption, names):
     """Compile predictions and the gradients of their sum."""
-    structure = bn.pk.one_compartment(absorption=absorption)
+    structure = one_compartment(absorption=absorption)
     parameters = {name: pt.dvector(name) for name in structure.parameters}
     whole = ("row", "offsets", "compartment")
     inputs = {name: (pt.lvector if name in whole else pt.dvector)(name) for name in names}
@@ -47,7 +48,7 @@ def compiled(absorption, names):
 
 
 def evaluate(absorption, inputs, **parameters):
-    structure = bn.pk.one_compartment(absorption=absorption)
+    structure = one_compartment(absorption=absorption)
     given = [np.atleast_1d(np.asarray(parameters[p], dtype=float)) for p in structure.parameters]
     return compiled(absorption, tuple(inputs))(*given, *inputs.values())
 
@@ -59,7 +60,7 @@ def _compiled_first():
 
 
 def predict(data, absorption="first_order", **parameters):
-    inputs = bn.pk.one_compartment(absorption=absorption).inputs(data)
+    inputs = one_compartment(absorption=absorption).inputs(data)
     return evaluate(absorption, inputs, **parameters)[0]
 
 
@@ -246,7 +247,7 @@ def random_history(rng, n_compartments):
 @pytest.mark.parametrize("seed", range(4))
 def test_random_histories_equal_matrix_exponentials(absorption, seed):
     rng = np.random.default_rng(seed)
-    structure = bn.pk.one_compartment(absorption=absorption)
+    structure = one_compartment(absorption=absorption)
     data = random_history(rng, len(structure.compartments))
     at = dict(zip(PARAMETERS, np.exp(rng.normal([0.0, 1.0, 3.0], 0.7)), strict=True))
     expected = by_exponentials(data, **(at if absorption else at | {"ka": None}))
@@ -409,19 +410,46 @@ def test_without_absorption_compartment_one_is_central():
     ("record", "code", "column"),
     [
         (dose(1.0, 50.0, rate=-1), "E_RATE_UNMODELLED", "RATE"),
-        (dose(1.0, 50.0, rate=-2), "E_RATE_UNMODELLED", "RATE"),
-        (dose(1.0, 50.0, interval=12, steady=1), "E_STEADY_STATE", "SS"),
-        (dose(1.0, 50.0, interval=12, steady=2), "E_STEADY_STATE", "SS"),
+        (dose(1.0, 50.0, rate=-2), "E_DURATION_UNMODELLED", "RATE"),
         (dose(1.0, 50.0, 3), "E_COMPARTMENT_UNKNOWN", "CMT"),
     ],
 )
-def test_what_the_closed_form_cannot_express_is_refused(record, code, column):
+def test_what_the_model_does_not_give_is_refused(record, code, column):
     data = data_of(dose(0.0, 100.0), record, sample(2.0))
     with pytest.raises(DataError) as refused:
-        bn.pk.one_compartment(absorption="first_order").inputs(data)
+        one_compartment(absorption="first_order").inputs(data)
     (finding,) = refused.value.findings
     assert (finding.code, finding.row, finding.column) == (code, 2, column)
     assert finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("records", "walked"),
+    [
+        ([dose(0.0, 100.0), dose(3.0, 50.0, 2, rate=10.0)], False),
+        ([dose(0.0, 100.0, interval=6, additional=3)], False),
+        ([dose(0.0, 100.0, interval=12, steady=1)], True),
+        ([dose(0.0, 100.0, interval=1, additional=30)], True),
+    ],
+)
+def test_superposition_and_the_walk_through_events_agree(records, walked):
+    rows = [*records, *(sample(time) for time in (2.0, 5.0, 24.0, 31.0))]
+    data = data_of(*sorted(rows, key=lambda row: row[1]))
+    structure = one_compartment(absorption="first_order")
+    assert ("record_time" in structure.inputs(data)) == walked
+    routes = [
+        structure.with_solver(bn.Solver(method=method))
+        for method in ("auto", "closed_form", "expm")
+    ]
+    found = []
+    for each in routes:
+        parameters = {n: pt.constant(np.array([v])) for n, v in AT.items()} | {
+            "ka": pt.constant(np.array([1.5]))
+        }
+        inputs = {name: pt.constant(array) for name, array in each.inputs(data).items()}
+        found.append(each.predict(parameters, inputs).eval(mode=FAST))
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-12)
+    np.testing.assert_allclose(found[1], found[2], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -436,16 +464,16 @@ def test_what_the_closed_form_cannot_express_is_refused(record, code, column):
 )
 def test_impossible_options_are_refused(options, fragment):
     with pytest.raises(ModelError) as refused:
-        bn.pk.one_compartment(**options)
+        one_compartment(**options)
     assert fragment in str(refused.value)
 
 
 def test_what_it_says_of_itself():
-    oral = bn.pk.one_compartment(absorption="first_order", output="c_total")
+    oral = one_compartment(absorption="first_order", output="c_total")
     assert oral.parameters == ("ka", "CL", "V")
     assert oral.compartments == ("depot", "central")
     assert oral.outputs == ("c_total",)
     assert oral.equations()[-1].left == r"\mathrm{c\_total}"
-    assert bn.pk.one_compartment().parameters == ("CL", "V")
+    assert one_compartment().parameters == ("CL", "V")
     with pytest.raises(AttributeError):
-        oral.output = "conc"
+        oral.problem = "conc"
