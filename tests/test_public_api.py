@@ -13,9 +13,9 @@ import bayesnlme as bn
 REFERENCE = Path(__file__).parents[1] / "docs/reference/api.md"
 PROMISED = {
     "Dataset", "Fit", "Model", "LogNormal", "LogitNormal", "Normal", "NUTS", "Prior", "Solver",
-    "additive", "build", "check", "combined", "covariates", "datasets", "fit", "load",
-    "log_normal", "loo", "math", "ode", "pk", "posterior_predictive", "proportional", "read_data",
-    "report", "typical",
+    "additive", "build", "check", "combined", "covariates", "curve", "datasets", "disease", "fit",
+    "growth", "load", "log_normal", "loo", "math", "ode", "pd", "pk", "posterior_predictive",
+    "proportional", "read_data", "report", "typical",
 }  # fmt: skip
 
 

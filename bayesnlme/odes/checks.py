@@ -50,6 +50,7 @@ def fits(
         and _covers(integers(schedule[_RECORD_OFFSETS]), subjects, records)
         and _covers(integers(schedule[_SEEN_OFFSETS]), subjects, seen)
         and _covers(integers(schedule[_PAIR_OFFSETS]), seen, pairs)
+        and _has_pairs(integers(schedule[_PAIR_OFFSETS]), seen)
         and _inside(integers(schedule[_START_ROW]), subjects, n_rows)
         and _inside(integers(schedule[_KIND]), records, _KINDS)
         and _inside(integers(schedule[_STEADY]), records, 3)
@@ -75,6 +76,15 @@ def _covers(offsets: Integers, count: int, size: int) -> bool:
         if offsets[i] > offsets[i + 1]:
             backwards += 1
     return backwards == 0 and offsets[0] == 0 and offsets[count] == size
+
+
+@routine
+def _has_pairs(offsets: Integers, seen: int) -> bool:
+    """Say whether every observation depends on some row of parameters."""
+    without = 0
+    for j in range(seen):
+        without += offsets[j] == offsets[j + 1]
+    return without == 0
 
 
 @routine

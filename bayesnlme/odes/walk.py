@@ -163,13 +163,16 @@ def _choose_linear(w: Reals, s: Integers) -> bool:
     if s[at.METHOD] == at.CLOSED_FORM:
         exponential.prepare(w, s)
     for lane in range(W):
-        if s[s[at.RESTART] + lane] and s[at.SWITCHES]:
+        if s[s[at.RESTART] + lane] and (s[at.SWITCHES] or s[at.METHOD] == at.CLOSED_FORM):
             span = w[s[at.END] + lane] - w[s[at.T] + lane]
             fit = exponential.fastest(w, s, lane) * span < _reach(w, s)
             if s[at.METHOD] == at.EXPM or not fit:
                 short = w[s[at.BOUND] + lane] * span < _LONG_SERIES
-                s[s[at.FLOW] + lane] = at.EXPM if short else at.RODAS5P
-                integrated = integrated or not short
+                if short:
+                    s[s[at.FLOW] + lane] = at.EXPM
+                elif s[at.SWITCHES]:
+                    s[s[at.FLOW] + lane] = at.RODAS5P
+                    integrated = True
     return integrated
 
 

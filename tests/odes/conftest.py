@@ -17,31 +17,41 @@ REAL = {
 }
 
 
-def _schedule(*subjects, start=None):
-    """Every subject is a list of rows in table order.
+RECORD = tuple(name for name in Schedule._fields if name.startswith("record_"))[1:]
 
-    Rows are ("dose", time, amount, rate, compartment), ("reset", time) or
-    ("see", time, output).
+
+def _schedule(*subjects, start=None):
+    """Every subject is a list of rows in the order of its table.
+
+    Rows are ("dose", time, amount, rate, compartment), ("steady", time, amount, rate,
+    compartment, interval), ("reset", time), ("see", time, output), and ("row", time): from here
+    on the next row of parameters is in force.
     """
     columns = {name: [] for name in Schedule._fields}
-    columns["record_offsets"].append(0)
-    columns["observation_offsets"].append(0)
-    for number, rows in enumerate(subjects):
-        columns["start_time"].append(min(row[1] for row in rows) if start is None else start)
-        columns["start_row"].append(number)
-        for order, (word, time, *rest) in enumerate(rows):
+    for name in ("record_offsets", "observation_offsets", "pair_offsets"):
+        columns[name].append(0)
+    row = -1
+    for rows in subjects:
+        row += 1
+        first = row
+        columns["start_time"].append(min(each[1] for each in rows) if start is None else start)
+        columns["start_row"].append(first)
+        for place, (word, time, *rest) in enumerate(rows):
             if word == "see":
-                columns["pair_observation"].append(len(columns["observation_time"]))
-                columns["pair_row"].append(number)
+                columns["pair_row"] += range(first, row + 1)
+                columns["pair_offsets"].append(len(columns["pair_row"]))
                 columns["observation_time"].append(time)
                 columns["observation_output"].append(rest[0] if rest else 0)
-                columns["observation_order"].append(order)
+                columns["observation_order"].append(2 * place)
                 continue
-            amount, rate, compartment = (*rest, 0.0, 0.0, 0)[:3] if len(rest) < 3 else rest
-            kind = Kind.RESET if word == "reset" else Kind.INFUSION if rate > 0 else Kind.BOLUS
-            entry = (time, kind, compartment, amount, rate, 0.0, 0, number, order)
-            names = [name for name in Schedule._fields if name.startswith("record_")][1:]
-            for name, value in zip(names, entry, strict=True):
+            row += word == "row"
+            amount, rate, compartment, interval = (*rest, *(0.0, 0.0, 0, 0.0)[len(rest) :])
+            given = Kind.INFUSION if rate > 0 else Kind.BOLUS
+            kind = {"reset": Kind.RESET, "row": Kind.ROW}.get(word, given)
+            steady = int(word == "steady")
+            order = 2 * place
+            entry = (time, kind, compartment, amount, rate, interval, steady, row, order)
+            for name, value in zip(RECORD, entry, strict=True):
                 columns[name].append(value)
         columns["record_offsets"].append(len(columns["record_time"]))
         columns["observation_offsets"].append(len(columns["observation_time"]))

@@ -42,6 +42,8 @@ def test_against_differences(expression, variable):
         (x**g, g, 2.0, 0.0),
         (math.sqrt(x), x, 1.0, 0.0),
         (x**g / (1 + x**g), x, 1.5, 0.0),
+        (math.maximum(x - 1, 0) ** g, g, 1.5, 0.0),
+        (math.maximum(x - 1, 0) ** g, x, 1.5, 0.0),
     ],
 )
 def test_powers_of_zero(expression, variable, exponent, expected):

@@ -12,7 +12,8 @@ from pytensor.gradient import NullTypeGradError, verify_grad
 from pytensor.link.numba.dispatch.basic import numba_funcify_and_cache_key
 
 from bayesnlme.odes import op as module
-from bayesnlme.odes.op import PopulationSolve, solve_key, solve_population, sources_digest
+from bayesnlme.odes.digest import sources_digest
+from bayesnlme.odes.op import PopulationSolve, solve_key, solve_population
 from bayesnlme.odes.problem import problem_from_text
 from bayesnlme.odes.solver import Solver
 
@@ -139,7 +140,7 @@ def test_key_follows_the_sources_of_the_solver(oral, monkeypatch, tmp_path):
     first = sources_digest([tmp_path / "a.py"])
     (tmp_path / "a.py").write_bytes(source.read_bytes() + b"\n")
     assert sources_digest([tmp_path / "a.py"]) != first
-    monkeypatch.setattr(module, "_own_sources", lambda: first)
+    monkeypatch.setattr(module, "solver_sources", lambda: first)
     assert solve_key(oral, SOLVER) != before
     monkeypatch.setattr(module, "KERNEL_VERSION", 1000)
     assert solve_key(oral, SOLVER) != before
@@ -170,7 +171,7 @@ arrays = dict.fromkeys(Schedule._fields, np.zeros(0, np.int64)) | {
     "start_time": np.zeros(1), "start_row": np.zeros(1, np.int64),
     "record_offsets": np.zeros(2, np.int64), "observation_offsets": np.array([0, 7]),
     "observation_time": times, "observation_output": np.zeros(7, np.int64),
-    "observation_order": np.arange(7), "pair_observation": np.arange(7),
+    "observation_order": np.arange(7), "pair_offsets": np.arange(8),
     "pair_row": np.zeros(7, np.int64),
 }
 theta = pt.dmatrix()
