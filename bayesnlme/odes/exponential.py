@@ -123,7 +123,7 @@ def advance(w: Reals, s: Integers) -> None:
     """Write the state one STEP on, by the Taylor series, to TRIAL."""
     n, size = s[at.N], s[at.N] * W
     state, trial, constant = shift(w, s[at.STATE]), shift(w, s[at.TRIAL]), _constant(w, s)
-    here, after = shift(w, s[at.VECTORS]), shift(w, s[at.VECTORS] + size)
+    here, after = shift(w, s[at.SLOPES]), shift(w, s[at.SLOPES] + size)
     factor, one = shift(w, s[at.FACTOR]), shift(w, s[at.ONE])
     for i in range(size):
         trial[i] = here[i] = state[i]

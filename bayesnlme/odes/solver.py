@@ -21,8 +21,8 @@ class Solver:
         - ``"auto"``: a linear system by its closed form or matrix exponential; any other by
           ``"tsit5"``, which hands over to ``"rodas5p"`` where it finds the equations stiff;
         - ``"closed_form"``: the exponential of a linear system whose eigenvalues are known in
-          closed form; from three states on, stretches so long that rounding would show go by
-          ``"expm"``, and its loss is the fastest rate times the length, in last bits;
+          closed form; its loss is the fastest rate times the length, in last bits, and from
+          three states on, where it would be larger, all but short stretches go by ``"expm"``;
         - ``"expm"``: the matrix exponential of any linear system;
         - ``"tsit5"``: the explicit pair of order 5(4) of [Tsitouras2011]_, for equations that
           are not stiff;

@@ -30,8 +30,11 @@ _SIGNS = 15
 _STIFF_LINEAR = 1e5
 """Fastest rate times length beyond which a linear stretch is integrated rather than summed."""
 
+_SHORT = 1.0
+"""Likewise from three states on, where rounding in the direction of the fastest mode grows with
+every further one; the series has no such loss."""
+
 _LONG_SERIES = 3000.0
-_ROUNDING = 2.0**-52
 _add = combination([1.0])
 _less = combination([-1.0])
 
@@ -158,14 +161,14 @@ def _restart(w: Reals, s: Integers) -> None:
 @routine
 def _choose_linear(w: Reals, s: Integers) -> bool:
     """Prepare linear stretches; say whether any of them is to be integrated step by step."""
-    integrated = False
+    integrated, limit = False, _STIFF_LINEAR if s[at.N_STATES] <= 2 else _SHORT
     exponential.measure(w, s)
     if s[at.METHOD] == at.CLOSED_FORM:
         exponential.prepare(w, s)
     for lane in range(W):
         if s[s[at.RESTART] + lane] and (s[at.SWITCHES] or s[at.METHOD] == at.CLOSED_FORM):
             span = w[s[at.END] + lane] - w[s[at.T] + lane]
-            fit = exponential.fastest(w, s, lane) * span < _reach(w, s)
+            fit = exponential.fastest(w, s, lane) * span < limit
             if s[at.METHOD] == at.EXPM or not fit:
                 short = w[s[at.BOUND] + lane] * span < _LONG_SERIES
                 if short:
@@ -174,18 +177,6 @@ def _choose_linear(w: Reals, s: Integers) -> bool:
                     s[s[at.FLOW] + lane] = at.RODAS5P
                     integrated = True
     return integrated
-
-
-@routine
-def _reach(w: Reals, s: Integers) -> float:
-    """Return up to which rate times length the closed form is exact enough.
-
-    Rounding in the direction of the fastest mode grows by that factor with every node of another
-    mode, of which there are two for each state more than two.
-    """
-    if s[at.N_STATES] <= 2:
-        return _STIFF_LINEAR
-    return (0.1 * w[at.RTOL] / _ROUNDING) ** (0.5 / (s[at.N_STATES] - 1))
 
 
 @routine

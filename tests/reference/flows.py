@@ -55,8 +55,9 @@ class Collocation:
     """Radau IIA with many stages in extended precision, steps controlled by step doubling.
 
     The error of every state and of every derivative is held below `tolerance`, relative to
-    its own size or to a thousandth of the largest it has had since `t0`. The two half steps
-    are kept, whose error is about ``2 ** (1 - 2 stages)`` of the controlled one.
+    its own size, to a thousandth of the largest it has had since `t0`, or, for a derivative, to
+    a thousandth of the state (derivatives are by the logarithm of a parameter). The two half
+    steps are kept, whose error is about ``2 ** (1 - 2 stages)`` of the controlled one.
     """
 
     def __init__(self, *, stages: int = 8, tolerance: float = 1e-14) -> None:
@@ -217,8 +218,11 @@ def sizes(z: Array) -> Array:
 
 
 def relative(error: Array, scale: Array) -> Array:
-    """Errors over scales; a derivative counts as at least a billionth of its value."""
-    scale = np.stack([scale[0], np.maximum(scale[1], 1e-9 * scale[0])])
+    """Errors over scales; a derivative counts as at least a thousandth of its value.
+
+    Below that it may be nothing but the rounding of a balance, as of a system at rest.
+    """
+    scale = np.stack([scale[0], np.maximum(scale[1], 1e-3 * scale[0])])
     return error / np.where(scale > 0, scale, 1)
 
 
