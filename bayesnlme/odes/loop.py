@@ -12,6 +12,7 @@ import numpy as np
 
 from bayesnlme._types import Floats
 from bayesnlme._types import Integers as IntegerArray
+from bayesnlme.errors import ModelError
 from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import integers, reals, shift
 from bayesnlme.odes.agenda import RECORDS
@@ -67,6 +68,12 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
     count = len(size) * (1 + sensitivities) + 1 if code.lines["square"][1] else 0
     best = ("closed_form" if count else "expm") if linear else "tsit5"
     method = best if solver.method == "auto" else solver.method
+    if method in {"closed_form", "expm"} and not linear:
+        raise ModelError(
+            f"Solver: method={method!r} is for linear equations, which these are not. Use 'auto'."
+        )
+    if method == "closed_form" and not count:
+        method = "expm"
     arrays = (
         [each for pair in code.transition for each in pair],
         list(modelled_rates(problem)),

@@ -30,7 +30,8 @@ def bank():
     cases = {name: [] for name in content["models"]}
     for case in content["cases"]:
         cases[case["model"]].append(case)
-    return content["models"], cases
+    models = {name: model for name, model in content["models"].items() if cases[name]}
+    return models, cases
 
 
 def problem_of(model):
