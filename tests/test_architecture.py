@@ -10,6 +10,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = (
     ("errors", "_types", "_files", "math", "names"),
     ("data", "odes", "population", "observation"),
+    ("assembly",),
     ("structural",),
     ("model",),
     ("graph",),

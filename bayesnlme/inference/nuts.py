@@ -1,6 +1,5 @@
 """The No-U-Turn sampler, run by nutpie on the compiled graph."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -9,22 +8,18 @@ from typing import Any
 
 import numpy as np
 import nutpie
-import pytensor
 import xarray as xr
+from nutpie.compile_pymc import CompiledPyMCModel, _prepare_dims_and_coords
 from scipy import optimize
 
 from bayesnlme import names
 from bayesnlme.errors import DataError, Finding, FitError, InterruptedFitError, ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.start import start_findings
+from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.native import LogDensity
 from bayesnlme.inference.progress import Progress
 from bayesnlme.population.priors import Prior
-
-REPRODUCIBLE = {"numba__fastmath": False}
-"""Compiler flags. With fast-math the same seed gives other draws from a warm than from a cold
-compile cache; without it they are equal to the last bit."""
-
 
 TRIES = 100
 SCATTER = 0.5
@@ -125,34 +120,67 @@ def sample(population: Population, method: NUTS, *, seed: int, progress: bool) -
 
 
 def compile_model(population: Population) -> Any:
-    """Compile the log density and its gradient, with starting points that can be sampled from."""
-    with pytensor.config.change_flags(**REPRODUCIBLE):
-        compiled = nutpie.compile_pymc_model(population.pymc, freeze_model=True)
-    density = LogDensity(compiled)
-    start, effects, scale = _start(population, compiled)
-    if not np.isfinite(density(start)[0]):
+    """Compile the log density and its gradient, with starting points that can be sampled from.
+
+    Returns
+    -------
+    nutpie.compile_pymc.CompiledPyMCModel
+        Its ``compiled_logp_func`` is a `Density.evaluate`.
+    """
+    density = compile_density(population.pymc)
+    function = LogDensity(density.evaluate)
+    start, effects, scale = _start(population, density)
+    if not np.isfinite(function(start)[0]):
         raise DataError(_explanation(population), population.data.source)
-    return dataclasses.replace(compiled, initial_point_func=_starts(density, start, effects, scale))
+    return _for_nutpie(density, _starts(function, start, effects, scale))
 
 
-def _start(population: Population, compiled: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the stated expectations as nutpie's flat vector, which are effects, and scales.
+def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) -> Any:
+    variables = (*density.free, *density.other)
+    columns = zip(*((each.name, each.where, each.shape) for each in variables), strict=True)
+    arranged = tuple(map(list, columns))
+    transforms = density.model.rvs_to_transforms
+    transformed = [
+        variable.name
+        for variable, each in zip(density.free, density.model.free_RVs, strict=True)
+        if transforms[each] is not None
+    ]
+    dims, coords = _prepare_dims_and_coords(density.model, arranged, transformed)
+    return CompiledPyMCModel(
+        _n_dim=density.size,
+        dims=dims,
+        _coords=coords,
+        _shapes={each.name: each.shape for each in variables},
+        compiled_logp_func=density.evaluate,
+        compiled_expand_func=density.expand,
+        initial_point_func=starts,
+        shared_data={},
+        shared_var_keys={},
+        user_data=np.zeros(1),
+        n_expanded=variables[-1].where.stop,
+        shape_info=arranged,
+        logp_func=None,
+        expand_func=None,
+        reparameterized_names=transformed,
+    )
+
+
+def _start(population: Population, density: Density) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the stated expectations as one flat vector, which are effects, and scales.
 
     The scale is 1 on transformed axes (logs, logits) and the prior's SD on untransformed ones.
-    nutpie orders the variables its own way; its list of names and slices says how.
     """
     point = population.pymc.initial_point()
-    start, effects = np.zeros(compiled.n_dim), np.zeros(compiled.n_dim, dtype=bool)
-    scale = np.ones(compiled.n_dim)
+    start, effects = np.zeros(density.size), np.zeros(density.size, dtype=bool)
+    scale = np.ones(density.size)
     spread = {
         row.name: row.prior for row in population.model.priors if isinstance(row.prior, Prior)
     }
-    for name, where in zip(*compiled.shape_info[:2], strict=True):
-        if name in point and where.stop <= compiled.n_dim:
-            start[where] = np.ravel(point[name])
-            effects[where] = name == names.ETA_STANDARD
-            if name in spread:
-                scale[where] = spread[name].keywords.get("sigma", 1.0)
+    for each in density.free:
+        start[each.where] = np.ravel(point[each.name])
+        effects[each.where] = each.name == names.ETA_STANDARD
+        if each.name in spread:
+            scale[each.where] = spread[each.name].keywords.get("sigma", 1.0)
     return start, effects, scale
 
 

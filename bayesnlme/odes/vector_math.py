@@ -101,7 +101,7 @@ def log(block: Block, x: str) -> str:
     k, f = _exponent_and_fraction(block, x)
     s = block.div(f, add(constant(2.0), f))
     z = mul(s, s)
-    rest = mul(z, _polynomial(block, z, LOG))
+    rest = mul(z, polynomial(block, z, LOG))
     half_square = mul(mul(constant(0.5), f), f)
     low = block.fma(s, add(half_square, rest), mul(k, constant(LN2[1])))
     near = sub(f, sub(half_square, low))
@@ -146,7 +146,7 @@ def split_log(block: Block, x: str) -> tuple[str, str]:
     s_low = mul(missing, inverse)
     z, z_low = _two_product(block, s, s)
     z_low = fma(mul(constant(2.0), s), s_low, z_low)
-    tail = mul(z, _polynomial(block, z, LOG_TAIL))
+    tail = mul(z, polynomial(block, z, LOG_TAIL))
     g, g_low = _sum(block, constant(TWO_THIRDS[0]), tail)
     g_low = add(g_low, constant(TWO_THIRDS[1]))
     h, h_low = _two_product(block, z, g)
@@ -183,7 +183,7 @@ def _reduced_exp(block: Block, high: str, low: str | None = None) -> tuple[str, 
     r = fma(k, constant(-LN2[1]), r)
     if low is not None:
         r = block.add(r, low)
-    return k, fma(block.mul(r, r), _polynomial(block, r, EXP), r)
+    return k, fma(block.mul(r, r), polynomial(block, r, EXP), r)
 
 
 def _scaled(block: Block, value: str, k: str) -> str:
@@ -253,7 +253,7 @@ def _halves(block: Block, a: str) -> tuple[str, str]:
     return high, block.sub(a, high)
 
 
-def _polynomial(block: Block, x: str, coefficients: Sequence[float]) -> str:
+def polynomial(block: Block, x: str, coefficients: Sequence[float]) -> str:
     """Return a polynomial by Estrin's scheme: neighbours are paired, so few steps wait."""
     terms = [block.constant(each) for each in coefficients]
     while len(terms) > 1:

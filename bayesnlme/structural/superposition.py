@@ -30,8 +30,11 @@ from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
 
 from bayesnlme._types import Floats, Integers, Tensor
+from bayesnlme.assembly.operations import Find
+from bayesnlme.assembly.program import Places, Program
 from bayesnlme.odes import compiling
 from bayesnlme.odes.digest import sources_digest
+from bayesnlme.structural.superposition_lanes import write_add_up, write_superpose
 
 DEPOT, CENTRAL = 0, 1
 ARRAYS = ("row", "offsets", "elapsed", "amount", "duration", "compartment")
@@ -92,6 +95,12 @@ class Superpose(Op):
         del node
         return [[True, True]] * 3 + [[False, False]] * len(ARRAYS)
 
+    def write_machine_code(
+        self, program: Program, node: Apply[Any], find: Find
+    ) -> Sequence[Places]:
+        """Write the sums for all lanes at once."""
+        return write_superpose(program, node, find)
+
     def pullback(
         self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], cotangents: Sequence[Tensor]
     ) -> list[Tensor]:
@@ -135,6 +144,12 @@ class _AddUp(Op):
         """Give the shapes of the outputs without computing them."""
         del node
         return [shapes[3]] * 3
+
+    def write_machine_code(
+        self, program: Program, node: Apply[Any], find: Find
+    ) -> Sequence[Places]:
+        """Write the sums for all lanes at once."""
+        return write_add_up(program, node, find)
 
 
 def superpose(ka: Tensor, CL: Tensor, V: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:

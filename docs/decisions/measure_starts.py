@@ -16,7 +16,7 @@ def heights() -> dict[str, np.ndarray]:
     """Return log densities at starts, without and with conditional modes, and of draws."""
     data, model = bn.datasets.theophylline(), theophylline_model()
     compiled = compile_model(bn.build(model, data))
-    density = LogDensity(compiled)
+    density = LogDensity(compiled.compiled_logp_func)
     where = dict(zip(*compiled.shape_info[:2], strict=True))[names.ETA_STANDARD]
     starts = [compiled.initial_point_func(seed) for seed in range(200)]
     at_mode = [density(start)[0] for start in starts]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 from problem import Floats, Integers
 from timing import LogDensity
 
@@ -20,14 +19,12 @@ SIGNATURE = ctypes.CFUNCTYPE(
 )
 
 
-def native_density(
-    function: Any, user_data: NDArray[Any], points: Floats, order: Integers
-) -> LogDensity:
-    """Wrap a numba C function `(n_dim, x, gradient, log_density, user_data) -> status`.
+def native_density(function: Any, points: Floats, order: Integers) -> LogDensity:
+    """Wrap a C function `(n_dim, x, gradient, log_density, unused) -> status`.
 
     `points`, `(n_points, n_dim)`, are canonical; the function's own coordinate `i` is the
-    canonical coordinate `order[i]`. nutpie gives `function` as `compiled_logp_func` and
-    `user_data` under the same name; both are held here, for the loop uses their addresses.
+    canonical coordinate `order[i]`. `function` is held here, for the
+    loop uses its address.
 
     Raises
     ------
@@ -39,7 +36,7 @@ def native_density(
 
     def run(table: Floats, count: int) -> tuple[float, Floats]:
         value, gradient = np.empty(1), np.empty(len(order))
-        if loop(count, table, gradient, value, user_data.ctypes.data):
+        if loop(count, table, gradient, value):
             raise RuntimeError(f"{function} failed in {count} evaluations; look at the model")
         return float(value[0]), gradient
 
@@ -56,11 +53,11 @@ def _loop(function: Any) -> Callable[..., int]:
     """Compile the loop; it gives the sum of the statuses, 0 where all evaluations succeeded."""
 
     @numba.njit
-    def loop(count: int, points: Floats, gradient: Floats, value: Floats, user_data: int) -> int:
+    def loop(count: int, points: Floats, gradient: Floats, value: Floats) -> int:
         failed = 0
         for index in range(count):
             row = points[index % len(points)]
-            failed += function(row.size, row.ctypes, gradient.ctypes, value.ctypes, user_data)
+            failed += function(row.size, row.ctypes, gradient.ctypes, value.ctypes, value.ctypes)
         return failed
 
     return loop

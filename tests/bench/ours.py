@@ -11,16 +11,16 @@ from problem import MODELS, Problem
 from timing import LogDensity
 
 import bayesnlme as bn
-from bayesnlme.inference.nuts import compile_model
+from bayesnlme.inference.density import Density, compile_density
 
 
 def bayesnlme_density(problem: Problem) -> LogDensity:
     """Build the model, compile it as the sampler does, and map its coordinates."""
     file = json.loads((MODELS / f"{problem.name}.json").read_text())
     population = bn.build(_model(problem), _data(file))
-    compiled = compile_model(population)
-    order = _order(problem, compiled, population.model)
-    return native_density(compiled.compiled_logp_func, compiled.user_data, problem.points, order)
+    density = compile_density(population.pymc)
+    order = _order(problem, density, population.model)
+    return native_density(density.evaluate, problem.points, order)
 
 
 def _model(problem: Problem) -> bn.Model:
@@ -117,8 +117,8 @@ def _data(file: Mapping[str, Any]) -> bn.Dataset:
     return bn.read_data(pd.DataFrame(rows, columns=columns))
 
 
-def _order(problem: Problem, compiled: Any, model: bn.Model) -> Any:
-    """Return the canonical position of every coordinate of nutpie's vector.
+def _order(problem: Problem, density: Density, model: bn.Model) -> Any:
+    """Return the canonical position of every coordinate of the vector.
 
     Canonical: log theta, log omega, log sigma, then the effects, subject by subject.
     """
@@ -132,8 +132,7 @@ def _order(problem: Problem, compiled: Any, model: bn.Model) -> Any:
     sizes |= dict.fromkeys(residuals, 1)
     sizes["eta_standard"] = problem.n_subjects * len(problem.effects)
     first = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
-    order = np.empty(compiled.n_dim, dtype=np.int64)
-    for name, where in zip(*compiled.shape_info[:2], strict=True):
-        if name in first and where.stop <= compiled.n_dim:
-            order[where] = first[name] + np.arange(sizes[name])
+    order = np.empty(density.size, dtype=np.int64)
+    for each in density.free:
+        order[each.where] = first[each.name] + np.arange(sizes[each.name])
     return order

@@ -121,7 +121,7 @@ def test_no_python_runs_inside_the_sampler(ode_population, monkeypatch):
 
     for operation in (PopulationSolve, Superpose, _AddUp):
         monkeypatch.setattr(operation, "perform", refuse)
-    density = nuts.LogDensity(compiled)
+    density = nuts.LogDensity(compiled.compiled_logp_func)
     value, gradient = density(compiled.initial_point_func(1))
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
@@ -129,7 +129,7 @@ def test_no_python_runs_inside_the_sampler(ode_population, monkeypatch):
 
 def test_starting_points_lie_apart_and_can_be_sampled_from(population):
     compiled = nuts.compile_model(population)
-    density = nuts.LogDensity(compiled)
+    density = nuts.LogDensity(compiled.compiled_logp_func)
     points = [compiled.initial_point_func(seed) for seed in range(4)]
     again = compiled.initial_point_func(0)
     np.testing.assert_array_equal(points[0], again)

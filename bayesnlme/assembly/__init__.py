@@ -1,0 +1,1 @@
+"""Machine code for PyTensor graphs whose shapes are known."""

@@ -1,0 +1,5 @@
+"""What this package leaves to others."""
+
+
+class NoMachineCode(Exception):  # noqa: N818
+    """An operation that is not written here, and has to bring code of its own."""
