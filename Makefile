@@ -41,8 +41,9 @@ types: setup ## mypy, strict
 
 check: lint types test ## lint, types and tests: what CI runs
 
-bench: $(VENV)/.stamp-bench ## time a gradient beside NumPyro + diffrax; writes bench.json
+bench: $(VENV)/.stamp-bench ## time a gradient beside NumPyro + diffrax, and compiling; writes bench.json
 	$(PY) tests/bench/run.py --out bench.json
+	$(PY) tests/bench/compiling.py
 
 docs: $(VENV)/.stamp-docs ## build the documentation, warnings are errors
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html

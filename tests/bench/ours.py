@@ -1,26 +1,58 @@
 """bayesnlme's side of the benchmark: the four models as a user would write them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from native import native_density
-from problem import MODELS, Problem
+from problem import MODELS, Floats, Integers, Problem
 from timing import LogDensity
 
 import bayesnlme as bn
+from bayesnlme.graph.build import Population
 from bayesnlme.inference.density import Density, compile_density
 
 
-def bayesnlme_density(problem: Problem) -> LogDensity:
-    """Build the model, compile it as the sampler does, and map its coordinates."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compiled:
+    """A benchmark model compiled as the sampler does it; `points` in the density's order."""
+
+    population: Population
+    density: Density
+    points: Floats
+    order: Integers
+
+
+def compiled(problem: Problem) -> Compiled:
+    """Build and compile a model, its subjects repeated under new ids where there are to be more."""
     file = json.loads((MODELS / f"{problem.name}.json").read_text())
-    population = bn.build(_model(problem), _data(file))
+    own = file["subjects"]
+    subjects = [own[k % len(own)] | {"id": k + 1} for k in range(problem.n_subjects)]
+    population = bn.build(_model(problem), _data(subjects))
     density = compile_density(population.pymc)
     order = _order(problem, density, population.model)
-    return native_density(density.evaluate, problem.points, order)
+    return Compiled(
+        population=population, density=density, points=problem.points[:, order], order=order
+    )
+
+
+def bayesnlme_density(problem: Problem) -> LogDensity:
+    """Map the coordinates of the compiled density."""
+    ready = compiled(problem)
+    return native_density(ready.density.evaluate, problem.points, ready.order)
+
+
+def enlarged(problem: Problem, n_subjects: int) -> Problem:
+    """Repeat the subjects of a problem, and their effects in its points."""
+    n_effects = len(problem.effects) * problem.n_subjects
+    shared, effects = np.split(problem.points, [-n_effects], axis=1)
+    effects = effects.reshape(len(effects), problem.n_subjects, -1)
+    repeated = effects[:, np.arange(n_subjects) % problem.n_subjects]
+    points = np.concatenate([shared, repeated.reshape(len(shared), -1)], axis=1)
+    return replace(problem, n_subjects=n_subjects, points=points)
 
 
 def _model(problem: Problem) -> bn.Model:
@@ -104,9 +136,9 @@ STRUCTURES = {
 }
 
 
-def _data(file: Mapping[str, Any]) -> bn.Dataset:
+def _data(subjects: Sequence[Mapping[str, Any]]) -> bn.Dataset:
     rows = []
-    for subject in file["subjects"]:
+    for subject in subjects:
         doses = [(t, 1, amount, 1, np.nan, 1, 1) for t, amount in subject["doses"]]
         seen = [
             (t, 0, 0.0, 1, value, output + 1, 0)

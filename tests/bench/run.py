@@ -22,6 +22,7 @@ from typing import Any
 
 import environment  # noqa: F401  (first: single-threaded before anything else loads)
 import problem as problems
+from effort import Effort, effort_of
 from rich.console import Console
 from rich.table import Table
 from timing import Difference, LogDensity, gradient_microseconds, largest_difference
@@ -42,6 +43,7 @@ class Figure:
     system: str
     gradient_us: float
     ratio_to_bayesnlme: float | None
+    effort: Effort | None = None
 
 
 def main() -> int:
@@ -59,6 +61,8 @@ def main() -> int:
         same &= difference is None or difference.value < VALUE_TOLERANCE
         console.print(_comparison(name, difference))
     console.print(_table(figures))
+    if "bayesnlme" in options.systems:
+        console.print(_work(figures))
     options.out.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
     console.print(f"written: {options.out}")
     return 0 if same else 1
@@ -98,6 +102,7 @@ def _figures(name: str, microseconds: Mapping[str, float]) -> list[Figure]:
             system=system,
             gradient_us=round(each, 3),
             ratio_to_bayesnlme=None if ours is None else round(each / ours, 3),
+            effort=effort_of(name) if system == "bayesnlme" else None,
         )
         for system, each in microseconds.items()
     ]
@@ -124,6 +129,33 @@ def _table(figures: list[Figure]) -> Table:
         shown = "" if ratio is None else f"{ratio:.2f}"
         table.add_row(figure.model, figure.system, f"{figure.gradient_us:.1f}", shown)
     return table
+
+
+def _work(figures: list[Figure]) -> Table:
+    """Set our microseconds against the work that they pay for."""
+    table = Table(title="Steps of one log density and gradient in bayesnlme")
+    headings = ("right-hand sides", "ns per right-hand side", "steps", "ns per step", "lanes used")
+    table.add_column("model")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for figure in figures:
+        if figure.system == "bayesnlme":
+            table.add_row(figure.model, *_effort(figure))
+    return table
+
+
+def _effort(figure: Figure) -> list[str]:
+    if figure.effort is None:
+        return ["none: exact", "", "", "", ""]
+    nanoseconds = 1e3 * figure.gradient_us
+    evaluations, steps = figure.effort.evaluations, figure.effort.steps
+    return [
+        f"{evaluations:.0f}",
+        f"{nanoseconds / evaluations:.1f}",
+        f"{steps:.0f}",
+        f"{nanoseconds / steps:.1f}",
+        f"{figure.effort.occupied:.0%}",
+    ]
 
 
 def _setting(systems: list[str]) -> str:
