@@ -12,7 +12,9 @@ from bayesnlme._types import Tensor
 from bayesnlme.data import Dataset
 from bayesnlme.data.events import offsets
 from bayesnlme.data.rows import Rows, parameter_rows
-from bayesnlme.graph.correlation import correlation_factor, times_transpose
+from bayesnlme.graph.effects import random_effects
+from bayesnlme.graph.outcomes import observe
+from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
 from bayesnlme.population.covariates import Categorical, Effect
@@ -74,7 +76,7 @@ def build(model: Model, data: Dataset) -> Population:
         if not rows.constant:
             pm.Data(names.INTERVAL_SUBJECT, rows.subject, dims=names.INTERVAL)
         covariates = _covariates(model, matched, rows)
-        eta = _random_effects(model)
+        eta = random_effects(model)
         individual = {
             name: _individual(name, each, covariates, eta.get(name))
             for name, each in model.parameters.items()
@@ -87,7 +89,7 @@ def build(model: Model, data: Dataset) -> Population:
             names.PREDICTION, model.structure.predict(individual, inputs), dims=names.OBSERVATION
         )
         for number, output in enumerate(matched.outputs):
-            _observe(model, matched, prediction, (number, output))
+            observe(model, matched, prediction, (number, output))
     return Population(model=model, data=matched, pymc=graph)
 
 
@@ -162,54 +164,6 @@ def _by_interval(variable: Tensor) -> Tensor:
     return variable[pm.modelcontext(None)[names.INTERVAL_SUBJECT]]
 
 
-def _random_effects(model: Model) -> dict[str, Tensor]:
-    """Return each parameter's random effect, shape (subject,)."""
-    if not model.effects:
-        return {}
-    omega = _standard_deviations(model)
-    standard = pm.Normal(names.ETA_STANDARD, 0, 1, dims=(names.SUBJECT, names.EFFECT))
-    if model.correlated:
-        factor = correlation_factor(model)
-        pm.Deterministic(
-            names.OMEGA_CORR, times_transpose(factor), dims=(names.EFFECT, names.EFFECT_BIS)
-        )
-        columns = [
-            omega[k] * sum(entry * standard[:, j] for j, entry in row.items())
-            for k, row in enumerate(factor)
-        ]
-        effects = pt.stack(columns, axis=1)
-    else:
-        effects = standard * omega
-    eta = pm.Deterministic(names.ETA, effects, dims=(names.SUBJECT, names.EFFECT))
-    return {name: eta[:, number] for number, name in enumerate(model.effects)}
-
-
-def _standard_deviations(model: Model) -> Tensor:
-    """Return omega, shape (effect,): one vector variable where all are half-normal."""
-    priors = [_iiv_prior(model.parameters[name]) for name in model.effects]
-    half_normal = [
-        each.keywords["sigma"]
-        for each in priors
-        if isinstance(each, Prior) and each.distribution == "HalfNormal"
-    ]
-    if len(half_normal) == len(priors):
-        scales = np.array(half_normal)
-        start = scales * np.sqrt(2 / np.pi)
-        return pm.HalfNormal(names.OMEGA, scales, dims=names.EFFECT, initval=start)
-    each_sd = [
-        _variable(names.random_effect_sd(name), prior)
-        for name, prior in zip(model.effects, priors, strict=True)
-    ]
-    return pm.Deterministic(names.OMEGA, pt.stack(each_sd), dims=names.EFFECT)
-
-
-def _iiv_prior(parameter: Parameter) -> Prior | Fixed:
-    prior = parameter.iiv_prior()
-    if prior is None:
-        raise AssertionError("a parameter among the effects has a random effect")
-    return prior
-
-
 def _individual(
     name: str,
     parameter: Parameter,
@@ -233,8 +187,8 @@ def _individual(
 def _typical(name: str, parameter: Parameter) -> Tensor:
     prior, variable = parameter.typical_prior(), names.typical(name)
     if not isinstance(parameter, LogitNormal) or isinstance(parameter.typical, Prior | Fixed):
-        return _variable(variable, prior)
-    share = pm.math.sigmoid(_variable(names.logit(variable), prior))
+        return variable_of(variable, prior)
+    share = pm.math.sigmoid(variable_of(names.logit(variable), prior))
     return pm.Deterministic(variable, parameter.lower + (parameter.upper - parameter.lower) * share)
 
 
@@ -242,32 +196,8 @@ def _effect_coefficient(name: str, parameter: Parameter, effect: Effect) -> Tens
     prior = effect.prior(parameter.scale)
     variable = names.coefficient(name, effect.covariate)
     if not isinstance(effect, Categorical):
-        return _variable(variable, prior)
+        return variable_of(variable, prior)
     dim = names.levels(name, effect.covariate)
     if isinstance(prior, Fixed):
         return pt.full((pm.modelcontext(None).dim_lengths[dim],), prior.value)
     return getattr(pm, prior.distribution)(variable, **prior.keywords, dims=dim)
-
-
-def _variable(name: str, prior: Prior | Fixed) -> Tensor:
-    """Return a scalar: a random variable, or a constant where it is known."""
-    if isinstance(prior, Fixed):
-        return pt.constant(float(prior.value), name=name)
-    return getattr(pm, prior.distribution)(name, **prior.keywords, initval=prior.start)
-
-
-def _observe(model: Model, data: Dataset, prediction: Tensor, numbered: tuple[int, str]) -> None:
-    number, output = numbered
-    residual = model.observations[output]
-    dim = names.observation_dim(output, data.outputs)
-    chosen = np.flatnonzero(data.observations.output == number)
-    observed = pm.Data(names.observed(output), data.observations.value[chosen], dims=dim)
-    f = prediction
-    if len(data.outputs) > 1:
-        f = prediction[pm.Data(names.position(output), chosen, dims=dim)]
-    magnitudes = {
-        name: _variable(names.magnitude(output, name), prior)
-        for name, prior in residual.priors().items()
-    }
-    distribution, arguments = residual.density(f, magnitudes)
-    getattr(pm, distribution)(output, **arguments, observed=observed, dims=dim)

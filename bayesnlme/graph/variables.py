@@ -1,0 +1,14 @@
+"""Variables of the PyMC model."""
+
+import pymc as pm
+import pytensor.tensor as pt
+
+from bayesnlme._types import Tensor
+from bayesnlme.population.priors import Fixed, Prior
+
+
+def variable_of(name: str, prior: Prior | Fixed) -> Tensor:
+    """Return a scalar: a random variable, or a constant where it is known."""
+    if isinstance(prior, Fixed):
+        return pt.constant(float(prior.value), name=name)
+    return getattr(pm, prior.distribution)(name, **prior.keywords, initval=prior.start)
