@@ -2,6 +2,10 @@
 
 A condition is 0.0 or 1.0 in memory and between operations; comparisons and selections of
 one block are joined by the code generator.
+
+References
+----------
+.. [Higham2002] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., SIAM (2002).
 """
 
 import math
