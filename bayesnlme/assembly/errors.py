@@ -2,4 +2,4 @@
 
 
 class NoMachineCode(Exception):  # noqa: N818
-    """An operation that is not written here, and has to bring code of its own."""
+    """An operation that is not written here: PyTensor has to say how."""

@@ -1,4 +1,4 @@
-"""Code of operations that bring their own."""
+"""Code of operations that are not written in this package."""
 
 import math
 from collections.abc import Sequence
@@ -17,22 +17,11 @@ from bayesnlme.assembly.program import Foreign, Shape
 def foreign_code(
     operation: Any, node: Any, inputs: Sequence[Shape], outputs: Sequence[Shape]
 ) -> Foreign:
-    """Return an operation's C function: what it has itself, or what PyTensor has for numba.
+    """Compile a C function around what PyTensor has for numba.
 
-    An operation of ours may have a method ``native(inputs, outputs)`` that takes the shapes.
+    Where that raises, no result is a number.
     """
-    own = getattr(operation, "native", None)
-    if own is not None:
-        given: Foreign = own(inputs, outputs)
-        return given
     function, _ = numba_funcify_and_cache_key(operation, node=node)
-    return _through_numba(function, node, inputs, outputs)
-
-
-def _through_numba(
-    function: Any, node: Any, inputs: Sequence[Shape], outputs: Sequence[Shape]
-) -> Foreign:
-    """Compile a C function around one of arrays; where that raises, nothing is a number."""
     pointer: Any = types.CPointer
     scope: dict[str, Any] = {"function": function, "carray": numba.carray, "nan": math.nan}
     kinds, arrays = [], []
