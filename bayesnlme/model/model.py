@@ -15,7 +15,13 @@ from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.model import display
 from bayesnlme.model.priors import PriorRow, prior_rows
 from bayesnlme.observation.continuous import Residual
-from bayesnlme.population.parameters import LogitNormal, LogNormal, Normal, Parameter
+from bayesnlme.population.parameters import (
+    LogitNormal,
+    LogNormal,
+    Normal,
+    Parameter,
+    check_shares,
+)
 from bayesnlme.population.priors import finite_number
 from bayesnlme.structural.base import Structure
 
@@ -192,6 +198,7 @@ def _check_parameters(model: Model) -> None:
             f"the structure needs {', '.join(missing)}, which the model does not define. "
             f"Add to parameters, such as {missing[0]}=bn.LogNormal(1.0, iiv=0.3)."
         )
+    check_shares(model.parameters, model.structure.shares)
 
 
 def _check_observations(model: Model) -> None:

@@ -80,6 +80,12 @@ class _Individual(ABC):
             return None
         return standard_deviation_prior(self.iiv, f"{self.kind} iiv")
 
+    def stays_within(self, lower: float, upper: float) -> bool:
+        """Say whether no subject can have a value outside two bounds."""
+        if self.iiv is not None or self.covariates:
+            return False
+        return _allows_none_outside(self.typical_prior(), lower, upper)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain TOML values."""
         entries: dict[str, Any] = {
@@ -264,6 +270,10 @@ class LogitNormal(_Individual):
             )
         return prior
 
+    def stays_within(self, lower: float, upper: float) -> bool:
+        """Say whether no subject can have a value outside two bounds."""
+        return lower <= self.lower and self.upper <= upper
+
     def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
         total = sum(effect.shift(x, b) for effect, x, b in moved)
@@ -310,6 +320,35 @@ _KINDS: dict[str, type[LogNormal] | type[Normal] | type[LogitNormal]] = {
     "Normal": Normal,
     "LogitNormal": LogitNormal,
 }
+
+
+def check_shares(parameters: Mapping[str, Parameter], shares: Iterable[str]) -> None:
+    """Refuse parameters that may leave 0 to 1 where nothing else makes sense.
+
+    Parameters
+    ----------
+    parameters : mapping of str to LogNormal, Normal or LogitNormal
+        The parameters of a model.
+    shares : iterable of str
+        Names of those that are shares.
+
+    Raises
+    ------
+    ModelError
+        For the first that some subject may have outside.
+    """
+    for name in shares:
+        if not parameters[name].stays_within(0.0, 1.0):
+            raise ModelError(
+                f"parameter {name} is a share between 0 and 1, and this {parameters[name].kind} "
+                f"may leave these bounds. Use {name}=bn.LogitNormal(0.5, iiv=...)."
+            )
+
+
+def _allows_none_outside(prior: Prior | Fixed, lower: float, upper: float) -> bool:
+    if isinstance(prior, Fixed):
+        return lower < prior.value < upper
+    return lower <= prior.support[0] and prior.support[1] <= upper
 
 
 def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:

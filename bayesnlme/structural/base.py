@@ -40,6 +40,8 @@ class Structure(Protocol):
         Compartments that may be dosed, in the order that CMT counts them (from 1).
     outputs : tuple of str
         Names of what it predicts.
+    shares : tuple of str
+        Parameters that make sense between 0 and 1 alone.
     """
 
     @property
@@ -63,6 +65,11 @@ class Structure(Protocol):
 
         Empty where nothing is known of the units.
         """
+        ...
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Parameters that make sense between 0 and 1 alone."""
         ...
 
     def inputs(self, data: Any, rows: Any = None) -> dict[str, np.ndarray]:

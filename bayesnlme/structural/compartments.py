@@ -4,7 +4,7 @@ Gibaldi and Perrier (1982), *Pharmacokinetics*, 2nd ed., chapters 1, 2 and 7.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from sympy import log
@@ -29,6 +29,7 @@ type Parametrization = Literal["clearance", "micro", "half_life"]
 
 _ELIMINATIONS = ("linear", "michaelis_menten", "parallel")
 _MODELS = ("one_compartment", "two_compartment", "three_compartment")
+_SHARES = ("f_beta", "f_gamma")
 _PERIPHERAL = ((), ("peripheral",), ("peripheral_1", "peripheral_2"))
 
 
@@ -110,6 +111,7 @@ def compartments(
         zero_order=tuple(way.duration),
         **doses(said, way, model=model),
     )
+    made = replace(made, shares=tuple(each for each in _SHARES if each in made.parameters))
     return annotated(
         made,
         *_balances(output),
@@ -187,7 +189,7 @@ def _balances(output: str) -> list[Balance]:
         *like("V1", "V2", "V3"),
         *per_time("ka", "k", "k12", "k21", "k13", "k31"),
         *times("MTT", "t_half", "t_half_alpha", "t_half_beta", "t_half_gamma"),
-        *pure("f_beta", "f_gamma"),
+        *pure(*_SHARES),
         *like(output, "Km"),
         {"Vmax": 1, "TIME": 1, "AMT": -1},
     ]

@@ -49,6 +49,11 @@ class CurveStructure:
         return ()
 
     @property
+    def shares(self) -> tuple[str, ...]:
+        """Nothing is known of the parameters."""
+        return ()
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Name of what it predicts."""
         return (self.output,)

@@ -43,6 +43,8 @@ class OdeStructure:
         of whose units nothing is known.
     shorthand : mapping of str to expression
         What is shown by a name of its own in `equations`.
+    shares : tuple of str
+        Parameters that make sense between 0 and 1 alone.
     entry : mapping, optional
         Of a model of the catalogue, its kind and the arguments it was called with.
     names : mapping
@@ -55,6 +57,7 @@ class OdeStructure:
     zero_order: tuple[str, ...] = ()
     balances: tuple[dict[str, int], ...] = field(default=(), hash=False)
     shorthand: Mapping[str, sympy.Expr] = field(default_factory=dict, hash=False)
+    shares: tuple[str, ...] = ()
     entry: Mapping[str, Any] | None = field(default=None, hash=False)
     names: Mapping[str, str] = field(default_factory=dict, hash=False)
 
@@ -130,6 +133,7 @@ class OdeStructure:
                 for each in self.balances
             ),
             shorthand={name: each.xreplace(symbols) for name, each in self.shorthand.items()},
+            shares=tuple(names.get(each, each) for each in self.shares),
             names={**self.names, **{before.get(old, old): new for old, new in names.items()}},
         )
 
@@ -240,6 +244,7 @@ def ode(  # noqa: PLR0913  everything that a model may say, each by its own name
         zero_order=(*(onto.zero_order if onto else ()), *_zero_order(zero_order, problem)),
         balances=onto.balances if onto else (),
         shorthand=onto.shorthand if onto else {},
+        shares=onto.shares if onto else (),
     )
 
 
