@@ -2,8 +2,8 @@
 
 import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
-
-import pint
+from importlib import import_module
+from typing import Any
 
 from bayesnlme.data import table_kinds as kinds
 from bayesnlme.errors import Finding, did_you_mean
@@ -17,9 +17,19 @@ BIOLOGICAL = (
 """Units that pint lacks. U is the IU of drugs here (insulin, heparin), not micromole per minute."""
 
 
+type Unit = Any
+"""A unit of pint."""
+
+
 @functools.cache
-def _registry() -> pint.UnitRegistry:
-    registry = pint.UnitRegistry(
+def _pint() -> Any:
+    """Import pint, which takes half a second, when the first unit is read."""
+    return import_module("pint")
+
+
+@functools.cache
+def _registry() -> Any:
+    registry = _pint().UnitRegistry(
         cache_folder=None, autoconvert_offset_to_baseunit=True, on_redefinition="ignore"
     )
     for definition in BIOLOGICAL:
@@ -65,7 +75,7 @@ def check_units(
     Finding
         Errors.
     """
-    read: dict[str, pint.Unit] = {}
+    read: dict[str, Unit] = {}
     for name, text in units.items():
         if name not in known:
             yield kinds.UNIT_COLUMN.at(column=name, near=did_you_mean(name, known))
@@ -79,19 +89,19 @@ def check_units(
         yield from _at_odds(units, read)
 
 
-def _parse(text: object) -> pint.Unit | str:
+def _parse(text: object) -> Unit | str:
     """Read a unit, or say why it cannot be read."""
     if not isinstance(text, str) or not text.strip():
         return "it is no text"
     try:
         return _registry().parse_units(text)
-    except pint.errors.UndefinedUnitError as error:
+    except _pint().errors.UndefinedUnitError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001  pint lets its tokenizer's errors through
         return f"{type(error).__name__}: {error}"
 
 
-def _at_odds(units: Mapping[str, str], read: Mapping[str, pint.Unit]) -> Iterator[Finding]:
+def _at_odds(units: Mapping[str, str], read: Mapping[str, Unit]) -> Iterator[Finding]:
     time = read.get("TIME")
     if time is not None and not time.is_compatible_with("hour"):
         yield kinds.UNIT_AT_ODDS.at(column="TIME", unit=units["TIME"], reason="it is no time")
