@@ -18,8 +18,11 @@ def _installed(**modules):
             each.cache_clear()
 
     with pytest.MonkeyPatch.context() as patch:
-        for name, module in modules.items():
-            patch.setitem(sys.modules, name.replace("__", "."), module)
+        for given, module in modules.items():
+            name = given.replace("__", ".")
+            for part in [each for each in sys.modules if each.startswith(f"{name}.")]:
+                patch.delitem(sys.modules, part)
+            patch.setitem(sys.modules, name, module)
         forget()
         yield
     forget()
@@ -39,22 +42,44 @@ def fake_sunode():
 
 # sunode 0.6 builds syntax trees in a way that Python 3.12 calls deprecated
 REAL = pytest.param("sunode", marks=pytest.mark.filterwarnings("ignore::DeprecationWarning"))
+OUTSIDE = ["scipy", "cvodes", "stand-in for sunode", REAL]
 
 
-@pytest.fixture(scope="module", params=["scipy", "cvodes", "stand-in for sunode", REAL])
-def backend(request):
-    """Name every backend that imports, and sunode with its stand-in behind it."""
-    if request.param == "stand-in for sunode":
+@contextmanager
+def _importable(name):
+    """Give the name of a backend to ask for, or skip where it does not import."""
+    if name == "stand-in for sunode":
         with _installed(sunode=fake, sunode__solver=fake.solver):
             yield "sunode"
         return
-    if request.param == "cvodes":
+    if name == "cvodes":
         pytest.importorskip("sundials4py")
-    if request.param == "sunode":
+    if name == "sunode":
         pytest.importorskip("sunode")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sunode, "_SOLVERS", 2)  # each takes seconds
-        yield request.param
+        yield name
+
+
+@pytest.fixture(scope="module", params=OUTSIDE)
+def backend(request):
+    """Name every backend beside numba that imports, and sunode with its stand-in behind it."""
+    with _importable(request.param) as name:
+        yield name
+
+
+@pytest.fixture(scope="module", params=["numba", *OUTSIDE])
+def any_backend(request):
+    """Name these and numba."""
+    with _importable(request.param) as name:
+        yield name
+
+
+@pytest.fixture(scope="module", params=["numba", "scipy", "cvodes", REAL])
+def integrator(request):
+    """Name every backend that imports, without the stand-in."""
+    with _importable(request.param) as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
