@@ -80,7 +80,10 @@ def test_the_examples_cover_the_catalogue():
 def test_every_structure_makes_a_model_that_survives_a_file(structure):
     model = bn.Model(
         name="example",
-        parameters={name: bn.LogNormal(0.5) for name in structure.parameters},
+        parameters={
+            name: (bn.LogitNormal if name in structure.shares else bn.LogNormal)(0.5)
+            for name in structure.parameters
+        },
         structure=structure,
         observations={name: bn.additive(1.0) for name in structure.outputs},
     )
