@@ -76,29 +76,49 @@ def seek(w: Reals, s: Integers, lane: int) -> int:
 @routine
 def turn(w: Reals, s: Integers, lane: int) -> int:
     """Go on at the end of a stretch of a cycle."""
-    record, m = s[s[at.SOUGHT] + lane], s[at.N_PARAMETERS]
+    record = s[s[at.SOUGHT] + lane]
     interval = reals(s[INTERVAL])[record]
     _fold(w, s, lane)
     if s[s[at.PHASE] + lane] == 0:
         return _second_half(w, s, lane, record)
     if s[s[at.MODE] + lane] == at.SEEK:
+        if s[at.TIMED]:
+            _move(w, s, lane, 1.0)
         code = _newton(w, s, lane)
         if code == _AGAIN:
             return _cycle(w, s, lane, interval)
         if code == LOST:
             return LOST
-        lag = weighed(w, s, lane, LAG, 0)
-        phase = (math.floor(lag / interval) + 1) * interval - lag
-        if phase < interval:
+        phase = _phase(w, s, lane, record)
+        if phase < interval or s[at.TIMED]:
             s[s[at.MODE] + lane] = at.SETTLE
             return _cycle(w, s, lane, phase)
-    sense = shift(w, s[at.CYCLE] + lane * 2 * s[at.N_STATES] * m)
+    if not s[at.TIMED]:
+        _move(w, s, lane, -1.0)
+    return _settle(w, s, lane, record)
+
+
+@routine
+def _phase(w: Reals, s: Integers, lane: int, record: int) -> float:
+    """Return how long before the record the last dose that has entered did so."""
+    interval, lag = reals(s[INTERVAL])[record], weighed(w, s, lane, LAG, 0)
+    return (math.floor(lag / interval) + 1) * interval - lag
+
+
+@routine
+def _move(w: Reals, s: Integers, lane: int, sign: float) -> None:
+    """Add the derivative of the states by time, times that of the lag, to the sensitivities.
+
+    The lag moves all doses of a cycle. If the equations do not know the time, that moves the
+    solution, and one such term at the end says so. Otherwise the times where a cycle begins and
+    ends move: a term at each of its ends, and one where an infusion stops.
+    """
+    sense = _cycle_sense(w, s, lane)
     slope(w, s)
     for i in range(s[at.N_STATES]):
-        for k in range(m):
-            speed = w[s[at.SCRATCH] + i * W + lane]
-            sense[i * m + k] -= speed * weighed(w, s, lane, LAG, 1 + k)
-    return _settle(w, s, lane, record)
+        speed = sign * w[s[at.SCRATCH] + i * W + lane]
+        for k in range(s[at.N_PARAMETERS]):
+            sense[i * s[at.N_PARAMETERS] + k] += speed * weighed(w, s, lane, LAG, 1 + k)
 
 
 _AGAIN = -1
@@ -119,9 +139,10 @@ def _cycle(w: Reals, s: Integers, lane: int, length: float) -> int:
             if s[s[at.MODE] + lane] == at.SEEK:
                 sense[j * m + k] = 0.0
     rest, overlapping = _overlap(w, s, lane, record)
-    now = reals(s[TIME])[record] - length
+    end = _end(w, s, lane, record)
+    now = end - length
     w[s[at.T] + lane] = now
-    w[s[at.END] + lane] = now + length
+    w[s[at.END] + lane] = end
     if weighed(w, s, lane, LENGTH, 0) > 0.0:
         _run_in_cycle(w, s, lane, i, overlapping + 1.0)
     else:
@@ -129,6 +150,8 @@ def _cycle(w: Reals, s: Integers, lane: int, length: float) -> int:
         _run_in_cycle(w, s, lane, i, 0.0)
         for k in range(m):
             sense[i * m + k] += weighed(w, s, lane, GIVEN, 1 + k)
+    if s[at.TIMED]:
+        _move(w, s, lane, -1.0)
     s[s[at.PHASE] + lane] = 1
     if weighed(w, s, lane, LENGTH, 0) > 0.0 and rest < length:
         s[s[at.PHASE] + lane] = 0
@@ -143,17 +166,26 @@ def _cycle(w: Reals, s: Integers, lane: int, length: float) -> int:
 
 
 @routine
+def _end(w: Reals, s: Integers, lane: int, record: int) -> float:
+    """Return when a cycle ends: as the last dose enters, or at the record."""
+    seeking = s[s[at.MODE] + lane] == at.SEEK
+    return reals(s[TIME])[record] - (_phase(w, s, lane, record) if seeking else 0.0)
+
+
+@routine
 def _second_half(w: Reals, s: Integers, lane: int, record: int) -> int:
     """End, within the interval, the infusion that began longest ago."""
     n, m, i = s[at.N_STATES], s[at.N_PARAMETERS], integers(s[COMPARTMENT])[record]
     sense = _cycle_sense(w, s, lane)
     for k in range(m):
-        jump = weighed(w, s, lane, SPEED, 0) * weighed(w, s, lane, LENGTH, 1 + k)
-        sense[i * m + k] += jump
+        late = weighed(w, s, lane, LENGTH, 1 + k)
+        if s[at.TIMED]:
+            late += weighed(w, s, lane, LAG, 1 + k)
+        sense[i * m + k] += weighed(w, s, lane, SPEED, 0) * late
     _, overlapping = _overlap(w, s, lane, record)
     _run_in_cycle(w, s, lane, i, overlapping)
     s[s[at.PHASE] + lane] = 1
-    w[s[at.END] + lane] = reals(s[TIME])[record]
+    w[s[at.END] + lane] = _end(w, s, lane, record)
     s[s[at.LAST] + lane] = s[s[at.OBSERVATION] + lane]
     s[s[at.RESTART] + lane] = 1
     return GO if n > 0 else LOST

@@ -7,12 +7,20 @@ import pytest
 
 from bayesnlme.odes.op import compiled_kernel
 from bayesnlme.odes.solver import Solver
-from tests.odes.bank_schedule import bank, problem_of, schedule_of
+from tests.odes.bank_schedule import bank, problem_of, schedule_of, solve
 
 MODELS, CASES = bank()
 LOOSE = {"rtol": 1e-6, "atol": 1e-8}
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 NO_CLOSED_FORM = {"recirculation"}
+SMALL = {"robertson": 1e-4}
+"""Smaller absolute tolerances: its second state stays below 4e-5, but starts at zero and gets no
+dose, so that the engine takes its scale for 1."""
+
+
+def solver_of(name, method, tolerances):
+    atol = max(tolerances["atol"] * SMALL.get(name, 1.0), 1e-14)
+    return Solver(method=method, rtol=tolerances["rtol"], atol=atol)
 
 
 def methods(name):
@@ -44,8 +52,8 @@ def errors(name, solver):
     the largest by the same parameter.
     """
     problem, parameters, schedule = inputs(name)
-    kernel = compiled_kernel(problem, solver, sensitivities=True)
-    prediction, sensitivity = kernel(parameters, *schedule)
+    solved = solve(problem, solver, parameters, schedule)
+    prediction, sensitivity = solved.prediction, solved.sensitivity
     found, stop = {}, 0
     for case in CASES[name]:
         start, stop = stop, stop + len(case["prediction"])
@@ -82,22 +90,22 @@ def above(found, *, prediction=np.inf, gradient=np.inf):
 
 @pytest.mark.parametrize(("name", "method"), SOLVES)
 def test_errors_stay_near_the_tolerance(name, method):
-    assert not above(errors(name, Solver(method=method, **LOOSE)), prediction=1e-5)
+    assert not above(errors(name, solver_of(name, method, LOOSE)), prediction=1e-5)
 
 
 @pytest.mark.parametrize(("name", "method"), SOLVES)
 def test_predictions_and_derivatives_at_tight_tolerance(name, method):
-    found = errors(name, Solver(method=method, **TIGHT))
+    found = errors(name, solver_of(name, method, TIGHT))
     assert not above(found, prediction=1e-8, gradient=1e-6)
 
 
 @pytest.mark.parametrize(("name", "method"), EXACT)
 def test_linear_systems_are_exact_whatever_the_tolerance(name, method):
-    found = errors(name, Solver(method=method, **LOOSE))
+    found = errors(name, solver_of(name, method, LOOSE))
     assert not above(found, prediction=1e-9, gradient=1e-8)
 
 
-@pytest.mark.parametrize("name", ["oral", "michaelis_menten", "tmdd"])
+@pytest.mark.parametrize("name", ["oral", "michaelis_menten", "turnover", "tmdd"])
 def test_predictions_alone(name):
     problem, parameters, schedule = inputs(name)
     kernel = compiled_kernel(problem, Solver(**LOOSE), sensitivities=False)

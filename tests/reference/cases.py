@@ -701,6 +701,15 @@ def nonlinear_cases() -> list[Case]:
             ),
         ),
         case(
+            "circadian",
+            "steady state of long infusions that are not daily",
+            table(
+                steady(dose("infusion", 8.0, "depot", 100.0, rate=8.0), 10.0),
+                see(8.0, 9.5, 12.0, 20.0, 31.0, 40.0, output="hormone"),
+            ),
+            {"tlag": 3.4, "kout": 0.11},
+        ),
+        case(
             "switched",
             "input until 8, faster loss from 20 on",
             table(
