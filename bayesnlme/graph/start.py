@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 
 import numpy as np
+from pytensor.graph.traversal import ancestors
 
 from bayesnlme import names
 from bayesnlme._types import Booleans, Floats
 from bayesnlme.errors import Finding
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.densities import observed_values
+from bayesnlme.odes.failures import failures
+from bayesnlme.odes.op import PopulationSolve
 
 _MODE = "FAST_COMPILE"
 
 
 def start_findings(population: Population) -> Iterator[Finding]:
-    """Yield every observation whose density does not exist at the starting point.
+    """Yield every subject that cannot be solved for, and every other observation without density.
 
     The starting point has every parameter at the number it was given with and every random effect
     at zero.
@@ -28,11 +31,41 @@ def start_findings(population: Population) -> Iterator[Finding]:
         [*prediction, *densities], inputs=graph.value_vars, mode=_MODE, on_unused_input="ignore"
     )
     predicted, *values = evaluate(point)
+    unsolved = {}
+    if not np.isfinite(predicted).all():
+        unsolved = _unsolved(population)
+        for subject, reason in unsolved.items():
+            yield _no_solution(data.subjects[subject], reason)
+    explained = np.isin(data.observations.subject, list(unsolved))
     for number, (output, density) in enumerate(zip(data.outputs, values, strict=True)):
-        chosen = np.flatnonzero(data.observations.output == number)
-        observed = observed_values(data, output)
-        for i in np.flatnonzero(_blamed(density, predicted[chosen])):
-            yield _finding(population, int(chosen[i]), predicted[chosen[i]], observed[i])
+        here = np.flatnonzero(data.observations.output == number)
+        observed, kept = observed_values(data, output), np.flatnonzero(~explained[here])
+        for i in kept[_blamed(density[kept], predicted[here[kept]])]:
+            yield _finding(population, int(here[i]), predicted[here[i]], observed[i])
+
+
+def _unsolved(population: Population) -> dict[int, str]:
+    """Return by subject why its equations cannot be solved at the starting point."""
+    graph = population.pymc
+    found: dict[int, str] = {}
+    prediction = graph.replace_rvs_by_values([graph[names.PREDICTION]])
+    for node in {each.owner for each in ancestors(prediction) if each.owner is not None}:
+        if isinstance(node.op, PopulationSolve):
+            evaluate = graph.compile_fn(
+                node.inputs, inputs=graph.value_vars, mode=_MODE, on_unused_input="ignore"
+            )
+            parameters, *arrays = evaluate(graph.initial_point())
+            found |= failures(node.op.problem, node.op.solver, parameters, arrays)
+    return found
+
+
+def _no_solution(subject: str, reason: str) -> Finding:
+    return Finding(
+        code="E_START_SOLVE",
+        message=f"The equations cannot be solved at the starting values: {reason}.",
+        remedy="Check the starting values of the parameters, and the options of bn.Solver.",
+        subject=subject,
+    )
 
 
 def _blamed(density: Floats, predicted: Floats) -> Booleans:

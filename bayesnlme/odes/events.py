@@ -40,8 +40,12 @@ _FIELD = {name: at.SCHEDULE + i for i, name in enumerate(Schedule._fields)}
 START_TIME, OBSERVATIONS = _FIELD["start_time"], _FIELD["observation_offsets"]
 SEEN, OUTPUT, PLACE = (_FIELD[f"observation_{name}"] for name in ("time", "output", "order"))
 
-DONE, GO, LOST = range(3)
-"""Subject finished; a stretch lies ahead; the solve failed."""
+DONE, GO = range(2)
+"""Subject finished; a stretch lies ahead."""
+
+IMPOSSIBLE_DOSE, RESTLESS, TOO_MANY_STEPS, TOO_SMALL_STEP, NOT_FINITE, GIVEN_UP = range(4, 10)
+"""Why a solve failed: lag, bioavailability, duration or rate of a dose; no steady state; the limit
+on steps; a step that shrank to nothing; a state that is not finite; an integrator outside."""
 
 
 @routine
@@ -63,7 +67,7 @@ def begin(w: Reals, s: Integers, lane: int) -> int:
     initialize(w, s, lane)
     tolerate(w, s, lane)
     if not plan(w, s, lane):
-        return LOST
+        return IMPOSSIBLE_DOSE
     return proceed(w, s, lane)
 
 
@@ -213,7 +217,7 @@ def _happen(w: Reals, s: Integers, lane: int) -> int:
     elif what == at.STEADY:
         return STEADY
     elif not weigh(w, s, lane, record):
-        return LOST
+        return IMPOSSIBLE_DOSE
     else:
         delay = weighed(w, s, lane, LAG, 0)
         if what == at.START:
@@ -319,9 +323,14 @@ def slope(w: Reals, s: Integers) -> None:
 
 
 @routine
-def fail(s: Integers, lane: int) -> None:
-    """Let every observation of the lane's subject be not-a-number."""
+def fail(w: Reals, s: Integers, lane: int, why: int) -> None:
+    """Let every observation of the lane's subject be not-a-number, and say why."""
     subject, m = s[s[at.SUBJECT] + lane], s[at.N_PARAMETERS]
+    if s[at.FAILURES] != 0:
+        said = shift(reals(s[at.FAILURES]), 3 * subject)
+        said[0] = why
+        said[1] = w[s[at.T] + lane]
+        said[2] = w[s[at.END] + lane]
     first, stop = integers(s[OBSERVATIONS])[subject], integers(s[OBSERVATIONS])[subject + 1]
     for j in range(first, stop):
         reals(s[at.PREDICTION])[j] = math.nan

@@ -52,8 +52,9 @@ _N_ARRAYS = len(Schedule._fields)
     N_REALS,
     CALLS,  # how often the right-hand side was evaluated
     TAKEN,  # how many steps were taken
+    FAILURES,  # address of what is to be said of subjects that fail, 0 where nobody asks
     SCHEDULE,  # the addresses of the arrays of a schedule, then their lengths
-) = range(21)
+) = range(22)
 N_ARGUMENTS = SCHEDULE + 2 * _N_ARRAYS
 _SWAPPED = (FUNCTIONS.index("rhs"), FUNCTIONS.index("rhs_transition"))
 _RECORD_ROW = at.SCHEDULE + Schedule._fields.index("record_row")
@@ -206,6 +207,7 @@ def _measure(given: Integers) -> int:
     s[at.PARAMETERS] = given[PARAMETERS]
     s[at.PREDICTION] = given[PREDICTION]
     s[at.SENSITIVITY] = given[SENSITIVITY]
+    s[at.FAILURES] = given[FAILURES]
     s[at.NEXT] = given[FIRST]
     s[at.STOP] = given[LAST]
     s[at.LAST_ONE] = given[LAST]

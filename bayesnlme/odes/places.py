@@ -57,6 +57,7 @@ F_CONTROL, F_DIFFERENCES, F_SQUARE, F_RHS, F_CURVE, F_DRIFT = _fields(6)
     PARAMETERS,  # addresses: parameters, results
     PREDICTION,
     SENSITIVITY,
+    FAILURES,  # likewise: why a subject failed, from when and until when; 0 where nobody asks
     TRANSITION,  # whether columns for the transition matrix are carried along
     N,  # states and packed columns
     N_COLUMNS,
@@ -70,7 +71,7 @@ F_CONTROL, F_DIFFERENCES, F_SQUARE, F_RHS, F_CURVE, F_DRIFT = _fields(6)
     N_ROWS,  # most rows of a subject
     CALLS,  # of the right-hand side, each for all lanes
     TAKEN,  # steps of all subjects, refused ones included
-) = _fields(16)
+) = _fields(17)
 SCHEDULE = _fields(len(Schedule._fields)).start
 """The addresses of the arrays of a schedule."""
 

@@ -29,7 +29,16 @@ from bayesnlme.odes.doses import (
     weigh,
     weighed,
 )
-from bayesnlme.odes.events import GO, LOST, forget, proceed, row_of, run, slope
+from bayesnlme.odes.events import (
+    GO,
+    IMPOSSIBLE_DOSE,
+    RESTLESS,
+    forget,
+    proceed,
+    row_of,
+    run,
+    slope,
+)
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
 from bayesnlme.odes.sense import block, carried, column, start_anew
@@ -54,7 +63,7 @@ def seek(w: Reals, s: Integers, lane: int) -> int:
     record = records[s[s[at.EVENT] + lane] - 1]
     s[s[at.SOUGHT] + lane] = record
     if not weigh(w, s, lane, record):
-        return LOST
+        return IMPOSSIBLE_DOSE
     kept, guess = shift(w, s[at.KEPT] + lane * 2 * n), shift(w, s[at.GUESS] + lane * 2 * n)
     scratch = shift(w, s[at.SCRATCH])
     call(s[at.F_INITIAL], w, w, shift(w, s[at.CONSTANTS]), w, w, scratch)
@@ -87,8 +96,8 @@ def turn(w: Reals, s: Integers, lane: int) -> int:
         code = _newton(w, s, lane)
         if code == _AGAIN:
             return _cycle(w, s, lane, interval)
-        if code == LOST:
-            return LOST
+        if code == RESTLESS:
+            return RESTLESS
         phase = _phase(w, s, lane, record)
         if phase < interval or s[at.TIMED]:
             s[s[at.MODE] + lane] = at.SETTLE
@@ -188,7 +197,7 @@ def _second_half(w: Reals, s: Integers, lane: int, record: int) -> int:
     w[s[at.END] + lane] = _end(w, s, lane, record)
     s[s[at.LAST] + lane] = s[s[at.OBSERVATION] + lane]
     s[s[at.RESTART] + lane] = 1
-    return GO if n > 0 else LOST
+    return GO if n > 0 else RESTLESS
 
 
 @routine
@@ -251,7 +260,7 @@ def _newton(w: Reals, s: Integers, lane: int) -> int:
         allowed = w[s[at.TOLERANCE] + i * W + lane] + w[at.RTOL] * abs(after)
         farthest = max(farthest, abs(after - guess[i]) / allowed)
     if not farthest < math.inf or not solve(system, n, width):
-        return LOST
+        return RESTLESS
     plausible = True
     for i in range(n):
         better, after = guess[i] + system[i * width + n], w[s[at.STATE] + i * W + lane]
@@ -261,7 +270,7 @@ def _newton(w: Reals, s: Integers, lane: int) -> int:
         guess[i] = better if plausible else w[s[at.STATE] + i * W + lane]
     s[s[at.TURNS] + lane] += 1
     if farthest > _CLOSE or not plausible:
-        return _AGAIN if s[s[at.TURNS] + lane] < _MOST_TURNS else LOST
+        return _AGAIN if s[s[at.TURNS] + lane] < _MOST_TURNS else RESTLESS
     for i in range(n):
         w[s[at.STATE] + i * W + lane] = guess[i]
         for k in range(m):
@@ -282,7 +291,7 @@ def _constant(w: Reals, s: Integers, lane: int, record: int) -> int:
     farthest = math.inf
     for _ in range(_MOST_TURNS):
         if not _linearize(w, s, lane):
-            return LOST
+            return RESTLESS
         if farthest < 1.0:
             break
         farthest = 0.0
@@ -293,9 +302,9 @@ def _constant(w: Reals, s: Integers, lane: int, record: int) -> int:
             plausible = guess[j] + step >= 0.0 or guess[j] < 0.0
             guess[j] = guess[j] + step if plausible else 0.5 * guess[j]
         if not farthest < math.inf:
-            return LOST
+            return RESTLESS
     if not farthest < 1.0:
-        return LOST
+        return RESTLESS
     for j in range(n):
         for k in range(m):
             sense[j * m + k] = system[j * width + n + 1 + k]

@@ -10,7 +10,20 @@ import math
 from bayesnlme.odes import exponential, rodas5p, tsit5
 from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import reals, shift
-from bayesnlme.odes.events import DONE, GO, SEEN, STEADY, begin, fail, note, proceed
+from bayesnlme.odes.events import (
+    DONE,
+    GIVEN_UP,
+    GO,
+    NOT_FINITE,
+    SEEN,
+    STEADY,
+    TOO_MANY_STEPS,
+    TOO_SMALL_STEP,
+    begin,
+    fail,
+    note,
+    proceed,
+)
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
 from bayesnlme.odes.steady import seek, turn
@@ -78,7 +91,7 @@ def drive(w: Reals, s: Integers, command: int) -> bool:
     elif command == ARRIVED:
         arrive(w, s, 0)
     else:
-        lose(s, 0)
+        lose(w, s, 0, GIVEN_UP)
     return _employ(w, s, 1)
 
 
@@ -106,7 +119,7 @@ def _follow(w: Reals, s: Integers, lane: int, code: int) -> None:
     if code == GO:
         return
     if code != DONE:
-        fail(s, lane)
+        fail(w, s, lane, code)
     s[s[at.SUBJECT] + lane] = -1
     s[s[at.RESTART] + lane] = 0
 
@@ -120,9 +133,9 @@ def arrive(w: Reals, s: Integers, lane: int) -> None:
 
 
 @routine
-def lose(s: Integers, lane: int) -> None:
+def lose(w: Reals, s: Integers, lane: int, why: int) -> None:
     """Give a lane's subject up."""
-    fail(s, lane)
+    fail(w, s, lane, why)
     s[s[at.SUBJECT] + lane] = -1
 
 
@@ -238,7 +251,7 @@ def _sum(w: Reals, s: Integers) -> None:
         if _mine(s, lane, at.CLOSED_FORM):
             _note_all(w, s, lane)
             if not _finite(s, dense, lane):
-                lose(s, lane)
+                lose(w, s, lane, NOT_FINITE)
     for lane in range(W):
         if _mine(s, lane, at.CLOSED_FORM) and _at_end(w, s, lane):
             for i in range(s[at.N]):
@@ -297,8 +310,10 @@ def _series(w: Reals, s: Integers) -> None:
             w[s[at.T] + lane] = w[s[at.AT] + lane]
             w[s[at.STEPS] + lane] += 1.0
             _note_all(w, s, lane)
-            if w[s[at.STEPS] + lane] > s[at.MAX_STEPS] or not _finite(s, state, lane):
-                lose(s, lane)
+            if w[s[at.STEPS] + lane] > s[at.MAX_STEPS]:
+                lose(w, s, lane, TOO_MANY_STEPS)
+            elif not _finite(s, state, lane):
+                lose(w, s, lane, NOT_FINITE)
     for lane in range(W):
         if _mine(s, lane, at.EXPM) and _at_end(w, s, lane):
             arrive(w, s, lane)
@@ -389,8 +404,10 @@ def _refuse(w: Reals, s: Integers, lane: int) -> None:
     w[s[at.H] + lane] = h * shrink
     w[s[at.GROWTH] + lane] = 1.0
     now = w[s[at.T] + lane]
-    if w[s[at.STEPS] + lane] > s[at.MAX_STEPS] or not now + h * shrink > now:
-        lose(s, lane)
+    if w[s[at.STEPS] + lane] > s[at.MAX_STEPS]:
+        lose(w, s, lane, TOO_MANY_STEPS)
+    elif not now + h * shrink > now:
+        lose(w, s, lane, TOO_SMALL_STEP)
 
 
 @routine
@@ -417,7 +434,7 @@ def _go_on(w: Reals, s: Integers, lane: int) -> None:
     w[s[at.MEMORY] + lane] = w[s[at.FACTOR] + 2 * W + lane]
     w[s[at.GROWTH] + lane] = 10.0
     if w[s[at.STEPS] + lane] > s[at.MAX_STEPS]:
-        lose(s, lane)
+        lose(w, s, lane, TOO_MANY_STEPS)
 
 
 @routine

@@ -72,3 +72,12 @@ def test_nothing_is_changed():
     before = model.hash, data.hash
     bn.check(model, data)
     assert (model.hash, data.hash) == before
+
+
+def test_a_subject_that_cannot_be_solved_is_named_with_the_reason(data, ode_model):
+    structure = ode_model.structure.with_solver(bn.Solver(method="tsit5", max_steps=2))
+    model = ode_model.replace(structure=structure)
+    found = [each for each in bn.check(model, data) if each.severity == "error"]
+    assert [each.subject for each in found] == list(data.subjects)
+    assert {each.code for each in found} == {"E_START_SOLVE"}
+    assert "2 steps were not enough, and t=" in found[0].message

@@ -1,4 +1,4 @@
-"""A solve in which another integrator moves between the events, which stay the engine's."""
+"""A solve begun from Python; another integrator may move between the events, which stay ours."""
 
 import ctypes
 from collections.abc import Sequence
@@ -17,6 +17,9 @@ from bayesnlme.odes.places import W
 from bayesnlme.odes.problem import Problem
 from bayesnlme.odes.solver import Solver
 from bayesnlme.odes.walk import ARRIVED, GAVE_UP, PASSED, START
+
+_ALL = 0
+"""Solve for all subjects without asking."""
 
 
 def solve_by_stretches(
@@ -56,11 +59,22 @@ def solve_by_stretches(
     ModelError
         If the backend cannot be imported.
     """
-    return _Solve(problem, solver, parameters, arrays, sensitivities=sensitivities).run()
+    solve = Solve(problem, solver, parameters, arrays, sensitivities=sensitivities)
+    solve.run()
+    return solve.prediction, solve.sensitivity
 
 
-class _Solve:
-    """The memory of one solve, shared with the engine, which walks in its first lane."""
+class Solve:
+    """The memory of one solve, shared with the engine.
+
+    Attributes
+    ----------
+    prediction, sensitivity : array
+        What `solve_by_stretches` returns.
+    failures : array, shape (n_subjects, 3)
+        Why a subject failed, 0 where it did not (codes of `bayesnlme.odes.events`); the time
+        reached and the end of the stretch there.
+    """
 
     def __init__(
         self,
@@ -72,7 +86,9 @@ class _Solve:
         sensitivities: bool,
     ) -> None:
         code = generate(problem, sensitivities=sensitivities)
-        self.backend: Backend = open_backend(problem, solver)
+        self.outside = solver.backend != "numba"
+        if self.outside:
+            self.backend: Backend = open_backend(problem, solver)
         self.enter: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(loop.entry()[1])
         self.given = np.zeros(loop.N_ARGUMENTS, np.int64)
         values = np.ascontiguousarray(parameters, dtype=np.float64)
@@ -81,6 +97,7 @@ class _Solve:
         self.prediction = np.empty(len(vectors[OBSERVATIONS]))
         n_pairs = len(vectors[PAIRS]) if sensitivities else 0
         self.sensitivity = np.empty((n_pairs, len(problem.parameters)))
+        self.failures = np.zeros((len(vectors[SUBJECTS]), 3))
         header = np.zeros(loop.header_size(code), np.int64)
         self.seen = vectors[OBSERVATIONS]
         self.kept = (values, vectors, described, tolerances, header)
@@ -90,6 +107,7 @@ class _Solve:
             loop.PARAMETERS: values,
             loop.PREDICTION: self.prediction,
             loop.SENSITIVITY: self.sensitivity,
+            loop.FAILURES: self.failures,
             loop.HEADER: header,
         }
         for field, array in addresses.items():
@@ -102,18 +120,17 @@ class _Solve:
         self.given[first : first + len(vectors)] = [each.ctypes.data for each in vectors]
         self.given[first + len(vectors) :] = [len(each) for each in vectors]
 
-    def run(self) -> tuple[Floats, Floats]:
-        """Walk through all subjects."""
+    def run(self) -> None:
+        """Walk through all subjects: another integrator in the first lane, or ours in all."""
         if self.enter(self.given.ctypes.data) != 0:
             raise ValueError(MISFIT)
         self.s = np.zeros(self.given[loop.N_INTEGERS], np.int64)
         self.w = np.zeros(self.given[loop.N_REALS])
         self.given[loop.INTEGERS] = self.s.ctypes.data
         self.given[loop.WORK] = self.w.ctypes.data
-        ahead = self._ask(START)
+        ahead = self._ask(START if self.outside else _ALL)
         while ahead:
             ahead = self._stretch()
-        return self.prediction, self.sensitivity
 
     def _ask(self, command: int) -> bool:
         self.given[loop.COMMAND] = command
