@@ -17,6 +17,9 @@ _llvm: Any = llvmlite.binding
 LANES = 8
 """Lanes of a loop: two registers of AVX2, one of AVX-512, four of NEON."""
 
+LINE = 64
+"""Bytes of a cache line. Arrays of the workspace begin with one, so a vector lies in one."""
+
 STACK = 1 << 15
 """The largest workspace, in numbers, that is kept on the stack."""
 
@@ -89,9 +92,7 @@ def _text(
     on_stack = size <= STACK
     start = [
         f"  %c = inttoptr i64 {numbers} to ptr",
-        f"  %w = alloca double, i64 {size}, align 64"
-        if on_stack
-        else f"  %w = call ptr @malloc(i64 {8 * size})",
+        *([f"  %w = alloca double, i64 {size}, align {LINE}"] if on_stack else _on_heap(size)),
         program.copy("%w", "%x", taken.size),
     ]
     for number, (first, place, count) in enumerate(program.copies):
@@ -111,12 +112,23 @@ def _text(
             "entry:",
             *start,
             *program.lines,
-            *([] if on_stack else ["  call void @free(ptr %w)"]),
+            *([] if on_stack else ["  call void @free(ptr %heap)"]),
             f"  ret i64 {status}",
             "}",
             "",
         ]
     )
+
+
+def _on_heap(size: int) -> list[str]:
+    """Take memory that begins where a cache line does."""
+    return [
+        f"  %heap = call ptr @malloc(i64 {8 * size + LINE})",
+        "  %found = ptrtoint ptr %heap to i64",
+        f"  %next = add i64 %found, {LINE - 1}",
+        f"  %begin = and i64 %next, {-LINE}",
+        "  %w = inttoptr i64 %begin to ptr",
+    ]
 
 
 def _functions(program: Program) -> list[str]:

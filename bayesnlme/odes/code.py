@@ -34,7 +34,6 @@ FUNCTIONS = (
     "dosing",
     "spectrum",
     "jacobian",
-    "control",
     "differences",
     "square",
     "rhs",
@@ -75,7 +74,6 @@ class Code:
                        followed by its derivative by every parameter
         ``spectrum``   ``c`` -> coefficients of the blocks of eigenvalues
         ``jacobian``   ``t, y, c`` -> df/dy, by rows
-        ``control``    mean square error, memory -> factor for the step, size of the error
         ``differences``, ``square``  divided differences; see `bayesnlme.odes.newton`
         ``rhs``        ``t, y, c, r`` -> derivative of states and packed sensitivities
         ``curve``      ``t, y, c, v`` -> change of the packed sensitivities' derivative as the
@@ -108,7 +106,6 @@ def generate(problem: Problem, *, sensitivities: bool) -> Code:
         "dosing": writer.dosing(),
         "spectrum": writer.spectrum(),
         "jacobian": writer.jacobian(),
-        "control": _control(),
         "differences": table_lines(_n_nodes(problem, sensitivities=sensitivities)),
         "square": square_lines(_n_nodes(problem, sensitivities=sensitivities)),
     }
@@ -148,32 +145,6 @@ def _n_nodes(problem: Problem, *, sensitivities: bool) -> int:
     """Return how many nodes the closed form of a linear problem takes; 0 without one."""
     count = len(problem.states) * (1 + sensitivities) + 1
     return count if count <= NODES_AT_MOST and problem.spectrum is not None else 0
-
-
-def _control() -> Lines:
-    """Step control of Hairer's DOPRI5, for a method of order 5; see `bayesnlme.odes.walk`.
-
-    From the mean squared error, the memory of the last one and the most a step may grow: the factor
-    of the step, the factor within its bounds, the memory for the next.
-    """
-    error, memory, growth = _slot("y", 0), _slot("c", 0), _slot("r", 0)
-    effort = sympy.Symbol("effort", real=True)
-    factor, bounded = sympy.Symbol("factor", real=True), sympy.Symbol("bounded", real=True)
-    damping, least, lowest = sympy.Float(0.04), sympy.Float(0.2), sympy.log(sympy.Float(1e-4))
-    shared = [
-        (effort, sympy.log(error) / 2),
-        (
-            factor,
-            sympy.Float(0.9) * sympy.exp(memory - (sympy.Float(0.2) - damping * 3 / 4) * effort),
-        ),
-        (bounded, sympy.Piecewise((factor, factor > least), (least, True))),
-    ]
-    stretch = sympy.Piecewise((bounded, bounded < growth), (growth, True))
-    return shared, [
-        factor,
-        stretch,
-        damping * sympy.Piecewise((effort, effort > lowest), (lowest, True)),
-    ]
 
 
 def _slot(block: str, index: int) -> sympy.Symbol:

@@ -15,8 +15,12 @@ from bayesnlme.odes.checks import OBSERVATIONS, PAIRS, SUBJECTS
 from bayesnlme.odes.code import generate
 from bayesnlme.odes.compiling import OPTIONS, njit, types
 from bayesnlme.odes.memory import address, contiguous, keep, note, number
+from bayesnlme.odes.places import W
 from bayesnlme.odes.problem import Problem
 from bayesnlme.odes.solver import Solver
+
+LINE = 64
+"""Bytes of a cache line: a vector of the workspace lies in one."""
 
 MISFIT = "The arrays of the schedule do not fit the parameters or each other."
 
@@ -79,8 +83,9 @@ def _part(problem: Problem, solver: Solver, *, sensitivities: bool) -> Any:
         note(address(given[loop.SCHEDULE :]), vectors)
         if solve(address(given)) != 0:
             return 1, 0, 0
-        whole, work = np.zeros(given[loop.N_INTEGERS], np.int64), np.zeros(given[loop.N_REALS])
+        whole, work = np.zeros(given[loop.N_INTEGERS], np.int64), np.zeros(given[loop.N_REALS] + W)
         given[loop.INTEGERS], given[loop.WORK] = number(address(whole)), number(address(work))
+        given[loop.WORK] += -given[loop.WORK] % LINE
         solve(address(given))
         keep((values, vectors, given, header, whole, work))
         return 0, given[loop.CALLS], given[loop.TAKEN]

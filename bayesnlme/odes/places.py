@@ -50,7 +50,7 @@ RTOL, ATOL = 0, 1
 
 # generated functions in force, in the order of `bayesnlme.odes.code.FUNCTIONS`
 F_CONSTANTS, F_INITIAL, F_READOUTS, F_DOSING, F_SPECTRUM, F_JACOBIAN = _fields(6)
-F_CONTROL, F_DIFFERENCES, F_SQUARE, F_RHS, F_CURVE, F_DRIFT = _fields(6)
+F_DIFFERENCES, F_SQUARE, F_RHS, F_CURVE, F_DRIFT = _fields(5)
 
 # of this solve
 (
@@ -71,7 +71,12 @@ F_CONTROL, F_DIFFERENCES, F_SQUARE, F_RHS, F_CURVE, F_DRIFT = _fields(6)
     N_ROWS,  # most rows of a subject
     CALLS,  # of the right-hand side, each for all lanes
     TAKEN,  # steps of all subjects, refused ones included
-) = _fields(17)
+    NEWS,  # whether a lane has begun or ended a stretch, or changes its method
+    BUSY,  # lanes with a subject, as bits
+) = _fields(19)
+USERS = _fields(4).start
+"""Lanes of every method, as bits."""
+
 SCHEDULE = _fields(len(Schedule._fields)).start
 """The addresses of the arrays of a schedule."""
 
@@ -100,20 +105,22 @@ RUNNING, WHAT, ORDER, RECORD, REPEAT, PIVOTS = _fields(6)
     END,
     STEP,  # H in the lanes that take part, else 0
     ERROR,
-    FACTOR,  # of the step; within its bounds; memory for the next
-    MEMORY,
+    FACTOR,  # of the next step: as wanted, and within its bounds
+    STRETCH,
+    MEMORY,  # of the last error, and of this one
+    MEMORY_NEXT,
     GROWTH,
     SIGHT,  # the next observation of the stretch, or its end
     STEPS,
     STIFF,  # signs of stiffness less those against it, or the reverse
     MASK,
     AT,  # times to evaluate at
-    NORM,
+    STRAIN,  # above 1 where the other method would do better
     BOUND,  # of the rates of all modes, for linear flows
     INVERSE,  # 1/STEP
     ONE,
     WEIGHTS,
-) = _fields(18)
+) = _fields(20)
 # places of blocks
 (
     STATE,  # this and the next change places when a step is accepted
@@ -177,9 +184,9 @@ def lay_out(s: Integers) -> tuple[int, int]:  # noqa: PLR0915  one for each arra
     place = _put(s, REPEAT, events, place)
     s[QUEUE] = _put(s, PIVOTS, n, place)
     integers_needed = s[QUEUE] + s[LAST_ONE] - s[START_AT]
-    place = 2
+    place = W
     for field in range(T, ONE + 1):
-        place = _put(s, field, 3 if field == FACTOR else 1, place)
+        place = _put(s, field, 1, place)
     place = _put(s, WEIGHTS, 16, place)
     place = _put(s, STATE, size, place)
     place = _put(s, TRIAL, size, place)

@@ -201,7 +201,8 @@ _H = tuple(tuple(row) for row in H.tolist())
 def attempt(w: Reals, s: Integers) -> None:  # noqa: PLR0915  eight stages
     """Try one step in all lanes: the new state to TRIAL, its mean squared error to ERROR.
 
-    NORM becomes the largest sum of a row of the Jacobian, which bounds the rate of every mode.
+    STRAIN becomes the inverse of the step times the largest sum of a row of the Jacobian, which
+    bounds the rate of every mode.
     """
     n, stride = s[at.N], s[at.N] * W
     u, x, k = shift(w, s[at.STATE]), shift(w, s[at.TRIAL]), shift(w, s[at.STAGES])
@@ -211,7 +212,7 @@ def attempt(w: Reals, s: Integers) -> None:  # noqa: PLR0915  eight stages
         inverse[lane] = 1.0 / h if h > 0.0 else 1.0
     c = shift(w, s[at.CONSTANTS])
     call(s[at.F_JACOBIAN], shift(w, s[at.T]), u, c, w, w, shift(w, s[at.MATRIX]))
-    largest_row_sum(shift(w, s[at.MATRIX]), s[at.N_STATES], shift(w, s[at.NORM]))
+    largest_row_sum(shift(w, s[at.MATRIX]), s[at.N_STATES], shift(w, s[at.STRAIN]))
     if s[at.TIMED]:
         call(s[at.F_DRIFT], shift(w, s[at.T]), u, c, w, w, shift(w, s[at.LATE]))
     _factorise(w, s)
@@ -254,9 +255,11 @@ def attempt(w: Reals, s: Integers) -> None:  # noqa: PLR0915  eight stages
     _solve(w, s, 7)
     _to_solution(x, u, one, k, stride, n)
     error, zero = shift(w, s[at.ERROR]), shift(w, s[at.ZERO])
+    strain = shift(w, s[at.STRAIN])
     scaled_squares(f, zero, u, x, shift(w, s[at.TOLERANCE]), w[at.RTOL], n, error)
     for lane in range(W):
         error[lane] /= n
+        strain[lane] = inverse[lane] / strain[lane]
 
 
 @routine

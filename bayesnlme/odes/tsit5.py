@@ -13,9 +13,10 @@ import numpy as np
 from bayesnlme._types import Floats
 from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import shift
+from bayesnlme.odes.control import appraisal
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
-from bayesnlme.odes.vector import blend, call, combination, scaled_squares
+from bayesnlme.odes.vector import blend, call, combination
 
 C: Floats = np.array([0.0, 0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0])
 """Nodes of the seven stages."""
@@ -97,7 +98,7 @@ STABLE = 3.25
 _to2, _to3, _to4, _to5, _to6, _to7 = (
     combination(A[stage, :stage].tolist()) for stage in range(1, 7)
 )
-_to_error = combination(E.tolist())
+_appraise = appraisal(E.tolist(), STABLE)
 _to_dense = blend(7)
 
 
@@ -105,8 +106,9 @@ _to_dense = blend(7)
 def attempt(w: Reals, s: Integers) -> None:
     """Try one step in all lanes: the new state to TRIAL, its mean squared error to ERROR.
 
-    The derivative at the state stands in the first of SLOPES. NORM becomes the square of the rate
-    of the fastest mode, as the last two stages show it [Hairer1996]_.
+    The derivative at the state stands in the first of SLOPES. STRAIN becomes the
+    square of the step times the rate of the fastest mode, as the last two stages show it, over
+    what is stable [Hairer1996]_.
     """
     n, x, late = s[at.N], s[at.TRIAL], s[at.LATE]
     u, h = shift(w, s[at.STATE]), shift(w, s[at.STEP])
@@ -123,26 +125,26 @@ def attempt(w: Reals, s: Integers) -> None:
     _slope(w, s, late, 5, 1.0)
     _to7(shift(w, x), u, h, k, stride, n)
     _slope(w, s, x, 6, 1.0)
-    scratch, tolerance, rtol = shift(w, s[at.SCRATCH]), shift(w, s[at.TOLERANCE]), w[at.RTOL]
-    trial, zero = shift(w, x), shift(w, s[at.ZERO])
-    _to_error(scratch, zero, h, k, stride, n)
-    error, rate, gap = shift(w, s[at.ERROR]), shift(w, s[at.NORM]), shift(w, s[at.MASK])
-    scaled_squares(scratch, zero, u, trial, tolerance, rtol, n, error)
-    states = s[at.N_STATES]
-    k6, k7 = shift(k, 5 * stride), shift(k, 6 * stride)
-    scaled_squares(k7, k6, u, trial, tolerance, rtol, states, rate)
-    scaled_squares(trial, shift(w, late), u, trial, tolerance, rtol, states, gap)
-    for lane in range(W):
-        error[lane] /= n
-        rate[lane] = rate[lane] / gap[lane] if gap[lane] > 0.0 else 0.0
+    _appraise(
+        shift(w, s[at.T]),
+        u,
+        shift(w, x),
+        shift(w, late),
+        k,
+        shift(w, s[at.TOLERANCE]),
+        w[at.RTOL],
+        s[at.N_STATES],
+        n,
+    )
 
 
 @routine
 def _slope(w: Reals, s: Integers, place: int, stage: int, node: float) -> None:
     """Evaluate the derivative at a stage."""
     time, t, h = shift(w, s[at.AT]), shift(w, s[at.T]), shift(w, s[at.STEP])
-    for lane in range(W):
-        time[lane] = t[lane] + node * h[lane]
+    if s[at.TIMED]:
+        for lane in range(W):
+            time[lane] = t[lane] + node * h[lane]
     c, r = shift(w, s[at.CONSTANTS]), shift(w, s[at.RATES])
     call(s[at.F_RHS], time, shift(w, place), c, r, w, shift(w, s[at.SLOPES] + stage * s[at.N] * W))
 

@@ -8,13 +8,12 @@ write vector operations and fused multiply-adds explicitly. Lanes never mix.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 from bayesnlme.odes.emit import WIDTH
 from bayesnlme.odes.machine import INTEGER, REAL, Operation, Reals, ir, operation
 
-_VECTOR = ir.VectorType(REAL, WIDTH)
+VECTOR = ir.VectorType(REAL, WIDTH)
 
 
 def combination(weights: Sequence[float]) -> Operation:
@@ -27,13 +26,13 @@ def combination(weights: Sequence[float]) -> Operation:
     def body(builder: Any, args: Any) -> None:
         target, start, factor, sources, stride, n = args
         used = [(s, weight) for s, weight in enumerate(weights) if weight != 0.0]
-        blocks = [builder.gep(sources, [builder.mul(stride, _number(s))]) for s, _ in used]
-        scale = _load(builder, factor, _number(0))
-        with _components(builder, n) as place:
-            total: Any = _constant(0.0)
+        blocks = [builder.gep(sources, [builder.mul(stride, number(s))]) for s, _ in used]
+        scale = load(builder, factor, number(0))
+        with components(builder, n) as place:
+            total: Any = constant(0.0)
             for block, (_, weight) in zip(blocks, used, strict=True):
-                total = _fma(builder, _constant(weight), _load(builder, block, place), total)
-            _save(builder, target, place, _fma(builder, scale, total, _load(builder, start, place)))
+                total = fma(builder, constant(weight), load(builder, block, place), total)
+            save(builder, target, place, fma(builder, scale, total, load(builder, start, place)))
 
     return operation(Reals, Reals, Reals, Reals, int, int)(body)
 
@@ -46,72 +45,72 @@ def blend(count: int) -> Operation:
 
     def body(builder: Any, args: Any) -> None:
         target, start, weights, sources, stride, n = args
-        factors = [_load(builder, weights, _number(s * WIDTH)) for s in range(count)]
-        blocks = [builder.gep(sources, [builder.mul(stride, _number(s))]) for s in range(count)]
-        with _components(builder, n) as place:
-            total: Any = _load(builder, start, place)
+        factors = [load(builder, weights, number(s * WIDTH)) for s in range(count)]
+        blocks = [builder.gep(sources, [builder.mul(stride, number(s))]) for s in range(count)]
+        with components(builder, n) as place:
+            total: Any = load(builder, start, place)
             for factor, block in zip(factors, blocks, strict=True):
-                total = _fma(builder, factor, _load(builder, block, place), total)
-            _save(builder, target, place, total)
+                total = fma(builder, factor, load(builder, block, place), total)
+            save(builder, target, place, total)
 
     return operation(Reals, Reals, Reals, Reals, int, int)(body)
 
 
 def _blended(builder: Any, args: Any) -> None:
     target, weights, sources, stride, n, count = args
-    total = _slot(builder, _constant(0.0))
-    with _components(builder, n) as place:
-        builder.store(_constant(0.0), total)
+    total = slot(builder, constant(0.0))
+    with components(builder, n) as place:
+        builder.store(constant(0.0), total)
         with _repeated(builder, count) as turn:
-            factor = _load(builder, weights, builder.mul(turn, _number(WIDTH)))
+            factor = load(builder, weights, builder.mul(turn, number(WIDTH)))
             block = builder.gep(sources, [builder.mul(stride, turn)])
-            value = _load(builder, block, place)
-            builder.store(_fma(builder, factor, value, builder.load(total)), total)
-        _save(builder, target, place, builder.load(total))
+            value = load(builder, block, place)
+            builder.store(fma(builder, factor, value, builder.load(total)), total)
+        save(builder, target, place, builder.load(total))
 
 
 def _scaled_squares(builder: Any, args: Any) -> None:
     error, less, before, after, tolerance, relative, n, out = args
-    total = _slot(builder, _constant(0.0))
-    rtol = _broadcast(builder, relative)
-    with _components(builder, n) as place:
-        old = _magnitude(builder, _load(builder, before, place))
-        new = _magnitude(builder, _load(builder, after, place))
+    total = slot(builder, constant(0.0))
+    rtol = broadcast(builder, relative)
+    with components(builder, n) as place:
+        old = magnitude(builder, load(builder, before, place))
+        new = magnitude(builder, load(builder, after, place))
         larger = builder.select(builder.fcmp_ordered(">", old, new), old, new)
-        scale = _fma(builder, rtol, larger, _load(builder, tolerance, place))
-        gap = builder.fsub(_load(builder, error, place), _load(builder, less, place))
+        scale = fma(builder, rtol, larger, load(builder, tolerance, place))
+        gap = builder.fsub(load(builder, error, place), load(builder, less, place))
         ratio = builder.fdiv(gap, scale)
-        builder.store(_fma(builder, ratio, ratio, builder.load(total)), total)
-    _save(builder, out, _number(0), builder.load(total))
+        builder.store(fma(builder, ratio, ratio, builder.load(total)), total)
+    save(builder, out, number(0), builder.load(total))
 
 
 def _chosen(builder: Any, args: Any) -> None:
     target, source, mask, n = args
-    chosen = builder.fcmp_unordered("!=", _load(builder, mask, _number(0)), _constant(0.0))
-    with _components(builder, n) as place:
-        new, old = _load(builder, source, place), _load(builder, target, place)
-        _save(builder, target, place, builder.select(chosen, new, old))
+    chosen = builder.fcmp_unordered("!=", load(builder, mask, number(0)), constant(0.0))
+    with components(builder, n) as place:
+        new, old = load(builder, source, place), load(builder, target, place)
+        save(builder, target, place, builder.select(chosen, new, old))
 
 
 def _copied(builder: Any, args: Any) -> None:
     target, source, n = args
-    with _components(builder, n) as place:
-        _save(builder, target, place, _load(builder, source, place))
+    with components(builder, n) as place:
+        save(builder, target, place, load(builder, source, place))
 
 
 def _row_sums(builder: Any, args: Any) -> None:
     matrix, n, out = args
-    _save(builder, out, _number(0), _constant(0.0))
+    save(builder, out, number(0), constant(0.0))
     with _repeated(builder, n) as row:
-        total = _slot(builder, _constant(0.0))
-        builder.store(_constant(0.0), total)
-        start = builder.gep(matrix, [builder.mul(builder.mul(row, n), _number(WIDTH))])
-        with _components(builder, n) as place:
-            size = _magnitude(builder, _load(builder, start, place))
+        total = slot(builder, constant(0.0))
+        builder.store(constant(0.0), total)
+        start = builder.gep(matrix, [builder.mul(builder.mul(row, n), number(WIDTH))])
+        with components(builder, n) as place:
+            size = magnitude(builder, load(builder, start, place))
             builder.store(builder.fadd(builder.load(total), size), total)
-        old, new = _load(builder, out, _number(0)), builder.load(total)
+        old, new = load(builder, out, number(0)), builder.load(total)
         larger = builder.fcmp_ordered(">", old, new)
-        _save(builder, out, _number(0), builder.select(larger, old, new))
+        save(builder, out, number(0), builder.select(larger, old, new))
 
 
 def _called(builder: Any, args: Any) -> None:
@@ -129,23 +128,23 @@ def _repeated(builder: Any, count: Any) -> Iterator[Any]:
     builder.branch(check)
     builder.position_at_end(check)
     index = builder.phi(INTEGER)
-    index.add_incoming(_number(0), before)
+    index.add_incoming(number(0), before)
     builder.cbranch(builder.icmp_signed("<", index, count), body, after)
     builder.position_at_end(body)
     yield index
-    index.add_incoming(builder.add(index, _number(1)), builder.block)
+    index.add_incoming(builder.add(index, number(1)), builder.block)
     builder.branch(check)
     builder.position_at_end(after)
 
 
 @contextmanager
-def _components(builder: Any, n: Any) -> Iterator[Any]:
+def components(builder: Any, n: Any) -> Iterator[Any]:
     """Loop over components, giving the place of each one's vector in its block."""
     with _repeated(builder, n) as index:
-        yield builder.mul(index, _number(WIDTH))
+        yield builder.mul(index, number(WIDTH))
 
 
-def _slot(builder: Any, value: Any) -> Any:
+def slot(builder: Any, value: Any) -> Any:
     """Return a variable of the function, set to a value here."""
     with builder.goto_entry_block():
         place = builder.alloca(value.type)
@@ -153,75 +152,67 @@ def _slot(builder: Any, value: Any) -> Any:
     return place
 
 
-def _number(value: int) -> Any:
+def number(value: int) -> Any:
+    """Return an integer as a constant of the machine."""
     return ir.Constant(ir.IntType(64), value)
 
 
-def _constant(value: float) -> Any:
-    return ir.Constant(_VECTOR, [value] * WIDTH)
+def constant(value: float) -> Any:
+    """Return a number in every lane."""
+    return ir.Constant(VECTOR, [value] * WIDTH)
 
 
 def _vector_at(builder: Any, start: Any, place: Any) -> Any:
-    return builder.bitcast(builder.gep(start, [place]), _VECTOR.as_pointer())
+    return builder.bitcast(builder.gep(start, [place]), VECTOR.as_pointer())
 
 
-def _load(builder: Any, start: Any, place: Any) -> Any:
+def load(builder: Any, start: Any, place: Any) -> Any:
+    """Read the vector so many numbers behind an address."""
     value = builder.load(_vector_at(builder, start, place))
     value.align = 8
     return value
 
 
-def _save(builder: Any, start: Any, place: Any, value: Any) -> None:
+def save(builder: Any, start: Any, place: Any, value: Any) -> None:
+    """Write a vector so many numbers behind an address."""
     builder.store(value, _vector_at(builder, start, place)).align = 8
 
 
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """Return a b + c, rounded once."""
     return builder.call(_intrinsic(builder, "llvm.fma", 3), [a, b, c])
 
 
-def _magnitude(builder: Any, value: Any) -> Any:
+def magnitude(builder: Any, value: Any) -> Any:
+    """Return the absolute value."""
     return builder.call(_intrinsic(builder, "llvm.fabs", 1), [value])
 
 
 def _intrinsic(builder: Any, name: str, count: int) -> Any:
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * count)
+    kind = ir.FunctionType(VECTOR, [VECTOR] * count)
     full, known = f"{name}.v{WIDTH}f64", builder.module.globals
     return known[full] if full in known else ir.Function(builder.module, kind, name=full)
 
 
-def _broadcast(builder: Any, value: Any) -> Any:
-    vector: Any = ir.Constant(_VECTOR, ir.Undefined)
+def broadcast(builder: Any, value: Any) -> Any:
+    """Return a number of the machine in every lane."""
+    vector: Any = ir.Constant(VECTOR, ir.Undefined)
     for lane in range(WIDTH):
         vector = builder.insert_element(vector, value, ir.Constant(ir.IntType(32), lane))
     return vector
 
 
-def _kept_quiet(builder: Any, args: Any) -> Any:
-    error, time, step, sight, stiff, sign, most = args
-    load = partial(_load, builder, place=_number(0))
-    ahead = builder.fadd(load(time), load(step))
-    count = builder.fadd(load(stiff), load(sign))
-    zero = _constant(0.0)
-    count = builder.select(builder.fcmp_ordered(">", count, zero), count, zero)
-    _save(builder, stiff, _number(0), count)
-    good = builder.fcmp_ordered("<=", load(error), _constant(1.0))
-    good = builder.and_(good, builder.fcmp_ordered("<", ahead, load(sight)))
-    good = builder.and_(good, builder.fcmp_ordered("<", count, _broadcast(builder, most)))
-    bits = builder.bitcast(good, ir.IntType(WIDTH))
-    return builder.zext(bits, INTEGER)
-
-
 def _taken(builder: Any, args: Any) -> None:
     target, factor, source = args
-    minus = builder.fneg(_load(builder, factor, _number(0)))
-    value, old = _load(builder, source, _number(0)), _load(builder, target, _number(0))
-    _save(builder, target, _number(0), _fma(builder, minus, value, old))
+    minus = builder.fneg(load(builder, factor, number(0)))
+    value, old = load(builder, source, number(0)), load(builder, target, number(0))
+    save(builder, target, number(0), fma(builder, minus, value, old))
 
 
 def _divided(builder: Any, args: Any) -> None:
     target, value, divisor = args
-    above, below = _load(builder, value, _number(0)), _load(builder, divisor, _number(0))
-    _save(builder, target, _number(0), builder.fdiv(above, below))
+    above, below = load(builder, value, number(0)), load(builder, divisor, number(0))
+    save(builder, target, number(0), builder.fdiv(above, below))
 
 
 take = operation(Reals, Reals, Reals)(_taken)
@@ -229,13 +220,6 @@ take = operation(Reals, Reals, Reals)(_taken)
 
 divide = operation(Reals, Reals, Reals)(_divided)
 """``(target, above, below)``: ``target = above / below``, one number for each lane."""
-
-quiet = operation(Reals, Reals, Reals, Reals, Reals, Reals, float)(_kept_quiet)
-"""``(error, time, step, sight, stiff, sign, most)``: lanes with nothing to do but go on, as bits.
-
-Their error is at most 1, the step ends before what comes in sight, and the count of stiff steps, to
-which the sign is added (it never goes below 0), stays below the most.
-"""
 
 blend_all = operation(Reals, Reals, Reals, int, int, int)(_blended)
 """``(target, weights, sources, stride, n, count)``: a sum over blocks with weights by lane."""

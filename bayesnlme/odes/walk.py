@@ -10,6 +10,7 @@ import math
 from bayesnlme.odes import exponential, rodas5p, tsit5
 from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import reals, shift
+from bayesnlme.odes.control import FORGOTTEN, control, count, first, only
 from bayesnlme.odes.events import (
     DONE,
     GIVEN_UP,
@@ -27,16 +28,12 @@ from bayesnlme.odes.events import (
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
 from bayesnlme.odes.steady import seek, turn
-from bayesnlme.odes.vector import call, choose, combination, copy, quiet, scaled_squares
+from bayesnlme.odes.vector import call, choose, combination, copy, scaled_squares
 
 START, ARRIVED, PASSED, GAVE_UP = range(1, 5)
 """What an integrator outside asks for."""
 
-_DAMPING = 0.04
-"""Weight of the last error in the control of the step [Hairer1993]_."""
-
-_FLOOR = math.log(1e-4)
-_STABLE = tsit5.STABLE**2
+_BITS = tuple(2**lane for lane in range(W))
 _SIGNS = 15
 """Signs of stiffness, less those against it, that change the method [Hairer1996]_."""
 
@@ -57,8 +54,8 @@ def walk(w: Reals, s: Integers) -> None:
     """Solve for the subjects NEXT to STOP."""
     for lane in range(W):
         s[s[at.SUBJECT] + lane] = -1
-    while _employ(w, s, W):
-        _restart(w, s)
+    s[at.NEWS] = 1
+    while _ready(w, s):
         if s[at.LINEAR]:
             if _taking(w, s, at.CLOSED_FORM):
                 _sum(w, s)
@@ -72,6 +69,25 @@ def walk(w: Reals, s: Integers) -> None:
             rodas5p.attempt(w, s)
             s[at.CALLS] += 8
             _judge(w, s, at.RODAS5P)
+
+
+@routine
+def _ready(w: Reals, s: Integers) -> bool:
+    """Prepare the lanes that have news; say whether any has a stretch ahead."""
+    if not s[at.NEWS]:
+        return True
+    s[at.NEWS] = s[at.LINEAR]
+    if not _employ(w, s, W):
+        return False
+    _restart(w, s)
+    s[at.BUSY] = 0
+    for flow in range(at.RODAS5P + 1):
+        s[at.USERS + flow] = 0
+    for lane in range(W):
+        if s[s[at.SUBJECT] + lane] >= 0:
+            s[at.USERS + s[s[at.FLOW] + lane]] += _BITS[lane]
+            s[at.BUSY] += _BITS[lane]
+    return True
 
 
 @routine
@@ -128,6 +144,7 @@ def _follow(w: Reals, s: Integers, lane: int, code: int) -> None:
 def arrive(w: Reals, s: Integers, lane: int) -> None:
     """Do what is due at the end of a stretch."""
     w[s[at.T] + lane] = w[s[at.END] + lane]
+    s[at.NEWS] = 1
     walking = s[s[at.MODE] + lane] == at.WALK
     _follow(w, s, lane, proceed(w, s, lane) if walking else turn(w, s, lane))
 
@@ -137,17 +154,16 @@ def lose(w: Reals, s: Integers, lane: int, why: int) -> None:
     """Give a lane's subject up."""
     fail(w, s, lane, why)
     s[s[at.SUBJECT] + lane] = -1
+    s[at.NEWS] = 1
 
 
 @routine
 def _taking(w: Reals, s: Integers, flow: int) -> bool:
     """Set STEP in the lanes of a flow; say whether there are any."""
-    some = False
-    for lane in range(W):
-        mine = s[s[at.SUBJECT] + lane] >= 0 and s[s[at.FLOW] + lane] == flow
-        w[s[at.STEP] + lane] = w[s[at.H] + lane] if mine else 0.0
-        some = some or mine
-    return some
+    if not s[at.USERS + flow]:
+        return False
+    only(shift(w, s[at.STEP]), shift(w, s[at.H]), s[at.USERS + flow])
+    return True
 
 
 @routine
@@ -199,7 +215,7 @@ def _first_steps(w: Reals, s: Integers) -> None:
     slope, later = shift(w, s[at.SCRATCH]), shift(w, s[at.LATE])
     zero, tolerance, rtol = shift(w, s[at.ZERO]), shift(w, s[at.TOLERANCE]), w[at.RTOL]
     mask, h, time = shift(w, s[at.MASK]), shift(w, s[at.FACTOR]), shift(w, s[at.AT])
-    d0, d1, d2 = shift(w, s[at.ERROR]), shift(w, s[at.NORM]), shift(w, s[at.INVERSE])
+    d0, d1, d2 = shift(w, s[at.ERROR]), shift(w, s[at.STRAIN]), shift(w, s[at.INVERSE])
     c, r = shift(w, s[at.CONSTANTS]), shift(w, s[at.RATES])
     call(s[at.F_RHS], shift(w, s[at.T]), u, c, r, w, slope)
     scaled_squares(u, zero, u, u, tolerance, rtol, n, d0)
@@ -208,6 +224,9 @@ def _first_steps(w: Reals, s: Integers) -> None:
         span = w[s[at.END] + lane] - w[s[at.T] + lane]
         started = s[s[at.RESTART] + lane] and s[s[at.FLOW] + lane] >= at.TSIT5
         mask[lane] = 1.0 if started else 0.0
+        if not started:
+            h[lane], time[lane] = 0.0, w[s[at.T] + lane]
+            continue
         known = d0[lane] > 1e-10 and d1[lane] > 1e-10
         h[lane] = min(span, 0.01 * math.sqrt(d0[lane] / d1[lane]) if known else 1e-6 * span)
         time[lane] = w[s[at.T] + lane] + h[lane]
@@ -225,7 +244,7 @@ def _first_steps(w: Reals, s: Integers) -> None:
         if steepest > 1e-15:
             step = min(span, 100.0 * h[lane], (0.01 / steepest) ** 0.2)
         w[s[at.H] + lane] = step
-        w[s[at.MEMORY] + lane] = _DAMPING * _FLOOR
+        w[s[at.MEMORY] + lane] = FORGOTTEN
         _look_ahead(w, s, lane)
         w[s[at.GROWTH] + lane] = 10.0
 
@@ -337,64 +356,42 @@ def _read_out(w: Reals, s: Integers) -> None:
 @routine
 def _judge(w: Reals, s: Integers, flow: int) -> None:
     """Accept or refuse the steps just tried, read the observations passed, choose new steps."""
-    error, factor, mask = shift(w, s[at.ERROR]), shift(w, s[at.FACTOR]), shift(w, s[at.MASK])
-    memory, growth = shift(w, s[at.MEMORY]), shift(w, s[at.GROWTH])
-    call(s[at.F_CONTROL], w, error, memory, growth, w, factor)
-    _signs(w, s, flow)
-    t, h, sight = shift(w, s[at.T]), shift(w, s[at.STEP]), shift(w, s[at.SIGHT])
-    most = _SIGNS if s[at.SWITCHES] else math.inf
-    good = quiet(error, t, h, sight, shift(w, s[at.STIFF]), mask, most)
-    noisy = False
-    for lane in range(W):
-        mine = _mine(s, lane, flow)
-        calm = mine and (good >> lane) & 1 != 0
-        mask[lane] = 1.0 if calm or (mine and error[lane] <= 1.0) else 0.0
-        s[at.TAKEN] += mine
-        w[s[at.STEPS] + lane] += mine
-        noisy = noisy or (mine and not calm)
-        if mine and not calm and mask[lane] == 0.0:
+    mine, most = s[at.USERS + flow], _SIGNS if s[at.SWITCHES] else math.inf
+    noisy = control(shift(w, s[at.T]), mine, most, s[at.MAX_STEPS])
+    s[at.TAKEN] += count(mine)
+    accepted, left = mine, noisy
+    while left:
+        lane = first(left)
+        left -= _BITS[lane]
+        if not w[s[at.ERROR] + lane] <= 1.0:
+            accepted -= _BITS[lane]
+            noisy -= _BITS[lane]
             _refuse(w, s, lane)
     if noisy:
-        _pass_observations(w, s, flow)
-    _take_over(w, s, flow)
-    for lane in range(W):
-        if mask[lane] != 0.0:
-            if (good >> lane) & 1 != 0:
-                _go_on(w, s, lane)
-            else:
-                _accept(w, s, lane, flow)
+        _pass_observations(w, s, flow, noisy)
+    _take_over(w, s, flow, accepted)
+    while noisy:
+        lane = first(noisy)
+        noisy -= _BITS[lane]
+        _accept(w, s, lane, flow)
 
 
 @routine
-def _take_over(w: Reals, s: Integers, flow: int) -> None:
-    """Let the state just tried be the state in the lanes that MASK names."""
-    mask, all_ = shift(w, s[at.MASK]), True
-    for lane in range(W):
-        all_ = all_ and (mask[lane] != 0.0 or s[s[at.SUBJECT] + lane] < 0)
-    first, last = shift(w, s[at.SLOPES]), shift(w, s[at.SLOPES] + 6 * s[at.N] * W)
-    if all_:
+def _take_over(w: Reals, s: Integers, flow: int, accepted: int) -> None:
+    """Let the state just tried be the state in the lanes given as bits."""
+    slope, later = shift(w, s[at.SLOPES]), shift(w, s[at.SLOPES] + 6 * s[at.N] * W)
+    if accepted == s[at.BUSY]:
         held = s[at.STATE]
         s[at.STATE] = s[at.TRIAL]
         s[at.TRIAL] = held
         if flow == at.TSIT5:
-            copy(first, last, s[at.N])
+            copy(slope, later, s[at.N])
     else:
+        mask = shift(w, s[at.MASK])
+        only(mask, shift(w, s[at.ONE]), accepted)
         choose(shift(w, s[at.STATE]), shift(w, s[at.TRIAL]), mask, s[at.N])
         if flow == at.TSIT5:
-            choose(first, last, mask, s[at.N])
-
-
-@routine
-def _signs(w: Reals, s: Integers, flow: int) -> None:
-    """Write 1 to MASK where the other method would do better, -1 where not, 0 in idle lanes."""
-    mask, rate, h = shift(w, s[at.MASK]), shift(w, s[at.NORM]), shift(w, s[at.STEP])
-    for lane in range(W):
-        if h[lane] == 0.0:
-            mask[lane] = 0.0
-        elif flow == at.TSIT5:
-            mask[lane] = 1.0 if h[lane] * h[lane] * rate[lane] > _STABLE else -1.0
-        else:
-            mask[lane] = 1.0 if h[lane] * rate[lane] < 1.0 else -1.0
+            choose(slope, later, mask, s[at.N])
 
 
 @routine
@@ -417,6 +414,7 @@ def _accept(w: Reals, s: Integers, lane: int, flow: int) -> None:
         w[s[at.STIFF] + lane] = 0.0
         s[s[at.FLOW] + lane] = at.RODAS5P if flow == at.TSIT5 else at.TSIT5
         s[s[at.RESTART] + lane] = 1 if flow == at.RODAS5P else 0
+        s[at.NEWS] = 1
     if _final(w, s, lane):
         arrive(w, s, lane)
         return
@@ -428,10 +426,10 @@ def _accept(w: Reals, s: Integers, lane: int, flow: int) -> None:
 def _go_on(w: Reals, s: Integers, lane: int) -> None:
     """Choose the next step; one that comes close to the end of the stretch is fitted to it."""
     now, end = w[s[at.T] + lane] + w[s[at.H] + lane], w[s[at.END] + lane]
-    h = w[s[at.H] + lane] * w[s[at.FACTOR] + W + lane]
+    h = w[s[at.H] + lane] * w[s[at.STRETCH] + lane]
     w[s[at.T] + lane] = now
     w[s[at.H] + lane] = end - now if now + 1.01 * h >= end else h
-    w[s[at.MEMORY] + lane] = w[s[at.FACTOR] + 2 * W + lane]
+    w[s[at.MEMORY] + lane] = w[s[at.MEMORY_NEXT] + lane]
     w[s[at.GROWTH] + lane] = 10.0
     if w[s[at.STEPS] + lane] > s[at.MAX_STEPS]:
         lose(w, s, lane, TOO_MANY_STEPS)
@@ -451,33 +449,39 @@ def _final(w: Reals, s: Integers, lane: int) -> bool:
 
 
 @routine
-def _pass_observations(w: Reals, s: Integers, flow: int) -> None:
+def _pass_observations(w: Reals, s: Integers, flow: int, lanes: int) -> None:
     """Read, from the dense output, every observation that the accepted steps have passed."""
-    mask, noted = shift(w, s[at.MASK]), shift(w, s[at.INVERSE])
-    while True:
-        some = False
-        for lane in range(W):
-            noted[lane] = 0.0
-            j = s[s[at.OBSERVATION] + lane]
-            if mask[lane] == 0.0 or j >= s[s[at.LAST] + lane]:
-                continue
-            h, seen = w[s[at.STEP] + lane], reals(s[SEEN])[j]
-            theta = (seen - w[s[at.T] + lane]) / h
-            if theta <= 1.0 or _final(w, s, lane):
-                some = True
-                noted[lane] = 1.0
-                w[s[at.AT] + lane] = seen
-                if flow == at.TSIT5:
-                    tsit5.weigh_dense(w, s, lane, min(theta, 1.0))
-                else:
-                    rodas5p.weigh_dense(w, s, lane, min(theta, 1.0))
-        if not some:
+    while lanes:
+        left, noted = lanes, 0
+        while left:
+            lane = first(left)
+            left -= _BITS[lane]
+            if s[s[at.OBSERVATION] + lane] < s[s[at.LAST] + lane]:
+                noted += _BITS[lane] if _weigh_next(w, s, lane, flow) else 0
+        if not noted:
             return
         if flow == at.TSIT5:
             tsit5.interpolate(w, s)
         else:
             rodas5p.interpolate(w, s)
         _read_out(w, s)
-        for lane in range(W):
-            if noted[lane] != 0.0:
-                note(w, s, lane, s[at.DENSE])
+        lanes = noted
+        while noted:
+            lane = first(noted)
+            noted -= _BITS[lane]
+            _note_all(w, s, lane)
+
+
+@routine
+def _weigh_next(w: Reals, s: Integers, lane: int, flow: int) -> bool:
+    """Prepare to read a lane's next observation, if the step has passed it; say whether it has."""
+    h, seen = w[s[at.STEP] + lane], reals(s[SEEN])[s[s[at.OBSERVATION] + lane]]
+    theta = (seen - w[s[at.T] + lane]) / h
+    if not (theta <= 1.0 or _final(w, s, lane)):
+        return False
+    w[s[at.AT] + lane] = seen
+    if flow == at.TSIT5:
+        tsit5.weigh_dense(w, s, lane, min(theta, 1.0))
+    else:
+        rodas5p.weigh_dense(w, s, lane, min(theta, 1.0))
+    return True
