@@ -167,6 +167,9 @@ class _Writer:
         self.problem = problem
         self.sensitivities = sensitivities
         self.hoisted: dict[sympy.Expr, sympy.Symbol] = {}
+        self._fixed = frozenset(problem.parameter_symbols)
+        self._depends: dict[sympy.Basic, tuple[bool, bool]] = {}
+        self._moved: dict[sympy.Expr, sympy.Expr] = {}
         self._states = range(len(problem.states))
         self._parameters = range(len(problem.parameters))
         self._flow, self._direct = problem.dfdy, problem.dfdp
@@ -254,20 +257,26 @@ class _Writer:
         self, expressions: Sequence[sympy.Expr], added: Sequence[sympy.Expr] | None = None
     ) -> Lines:
         """Share what occurs twice; terms `added` at the end take no part in that."""
-        shared, reduced = _shared([self._hoist(e).xreplace(self._place) for e in expressions])
+        shared, reduced = _shared([self._placed(each) for each in expressions])
         if added is None:
             return shared, reduced
         return shared, [each + more for each, more in zip(reduced, added, strict=True)]
 
-    def _hoist(self, expression: sympy.Expr) -> sympy.Expr:
+    def _placed(self, expression: sympy.Expr) -> sympy.Expr:
+        """Put places for symbols, and for what depends on the parameters alone."""
+        if expression not in self._moved:
+            self._moved[expression] = self._place_of(expression)
+        return self._moved[expression]
+
+    def _place_of(self, expression: sympy.Expr) -> sympy.Expr:
         if not expression.args:
-            return expression
+            return self._place.get(expression, expression)
         if self._constant(expression):
             return self._keep(expression)
         arguments = list(expression.args)
         if expression.is_Add or expression.is_Mul:
             arguments = self._gather(expression)
-        return expression.func(*(self._hoist(each) for each in arguments))
+        return expression.func(*(self._placed(each) for each in arguments))
 
     def _gather(self, expression: sympy.Expr) -> list[sympy.Expr]:
         """Bring the constant terms or factors of a sum or product together."""
@@ -277,12 +286,22 @@ class _Writer:
         return [*numbers, *([expression.func(*constant)] if constant else []), *rest]
 
     def _constant(self, expression: sympy.Basic) -> bool:
-        free = expression.free_symbols
-        return bool(free) and free <= set(self.problem.parameter_symbols)
+        """Say whether an expression depends on parameters, and on nothing else."""
+        return self._dependence(expression) == (True, False)
+
+    def _dependence(self, expression: sympy.Basic) -> tuple[bool, bool]:
+        """Say whether an expression depends on parameters, and on anything else."""
+        if not expression.args:
+            fixed = expression in self._fixed
+            return fixed, expression.is_Symbol and not fixed
+        if expression not in self._depends:
+            parts = [self._dependence(each) for each in expression.args]
+            self._depends[expression] = any(p for p, _ in parts), any(o for _, o in parts)
+        return self._depends[expression]
 
     def _keep(self, expression: sympy.Expr) -> sympy.Expr:
-        if not isinstance(expression, sympy.Expr) or expression.is_Atom:
-            return expression
+        if not isinstance(expression, sympy.Expr):
+            return expression.xreplace(self._place)
         if expression not in self.hoisted:
             index = len(self.problem.parameters) + len(self.hoisted)
             self.hoisted[expression] = _slot("c", index)
