@@ -14,6 +14,7 @@ from itertools import combinations
 import mpmath  # type: ignore[import-untyped]
 import sympy
 
+from bayesnlme.odes.derivative import derivative
 from bayesnlme.odes.text import TIME, symbol
 
 type Matrix = Sequence[Sequence[sympy.Expr]]
@@ -49,7 +50,7 @@ def is_affine(rhs: Sequence[sympy.Expr], states: Sequence[sympy.Symbol]) -> bool
     They are taken to be continuous.
     """
     varying = {symbol(TIME), *states}
-    slopes = [sympy.diff(flow, state) for flow in rhs for state in states]
+    slopes = [derivative(flow, state) for flow in rhs for state in states]
     timeless = all(symbol(TIME) not in flow.free_symbols for flow in rhs)
     return timeless and all(not slope.free_symbols & varying for slope in slopes)
 
