@@ -25,7 +25,7 @@ import json, sys, time
 sys.path.insert(0, sys.argv[1])
 import environment
 import ours, problem
-from bayesnlme.inference.density import compile_density
+import bayesnlme.inference.nuts
 imported = time.process_time()
 ours.compiled(problem.load(problem.MODELS / f"{sys.argv[2]}.json"))
 print(json.dumps({"imports": imported, "all": time.process_time()}))
