@@ -11,6 +11,8 @@ References
 ----------
 .. [Hairer1993] E. Hairer, S. P. Norsett, G. Wanner, Solving Ordinary Differential Equations I,
    2nd ed., Springer (1993), section II.4 and its code DOPRI5.
+.. [Hairer1996] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, 2nd ed.,
+   Springer (1996), section IV.2: the test for stiffness.
 """
 
 import math
@@ -47,10 +49,10 @@ LOG2 = (
     0.3168981871562629,
     -0.20228926372875827,
 )
-"""log2(1 + f)/f in powers of f, for 1 + f between sqrt(1/2) and sqrt(2); right to 5e-6."""
+"""log2(1 + f)/f in powers of f, for 1 + f between sqrt(1/2) and sqrt(2): the logarithm to 5e-6."""
 
 EXP2 = (0.6931367338836215, 0.24022530097412242, 0.055838282946219855, 0.009656710288544356)
-"""(2**f - 1)/f in powers of f, for abs(f) <= 1/2; right to 7e-6."""
+"""(2**f - 1)/f in powers of f, for abs(f) <= 1/2: the power to 7e-6."""
 
 _SAFETY = math.log2(0.9)
 _EFFORT = 0.2 - 0.75 * DAMPING
@@ -175,7 +177,7 @@ def appraisal(weights: Sequence[float], stable: float) -> Operation:
 
 
 def _log2(builder: Any, x: Any) -> Any:
-    """Return log2(x) for x > 0, and something below -1000 for 0."""
+    """Return log2(x) for normal x > 0, and something below -1000 for less."""
     bits = builder.bitcast(x, _INTEGERS)
     (half,) = struct.unpack("<q", struct.pack("<d", math.sqrt(0.5)))
     shifted = builder.add(bits, _whole(_BIAS - half))

@@ -2,9 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 
 from bayesnlme.odes import tsit5
-from bayesnlme.odes.tsit5 import A, C, E
+from bayesnlme.odes.solver import Solver
+from bayesnlme.odes.tsit5 import STABLE, A, C, E
+from tests.odes.bank_schedule import bank, problem_of, schedule_of, solve
 
 dense_weights = tsit5.dense_weights.function
 B = A[-1]
@@ -82,3 +85,60 @@ def test_convergence_of_order_five(theta):
         errors.append(abs(value - math.exp(math.sin(time))))
     order, _ = np.polyfit(np.log(1 / counts), np.log(errors), 1)
     assert order == pytest.approx(5, abs=0.3)
+
+
+# -- when a step is held up by the fastest mode ------------------------------------------------
+
+
+def growth(z):
+    """Return what a step makes of y' = rate y with step times rate z."""
+    return 1 + z * B @ np.linalg.solve(np.eye(7) - z * A, np.ones(7))
+
+
+def test_the_stable_interval_of_the_real_axis():
+    end = brentq(lambda z: abs(growth(-z)) - 1, 2.0, 5.0)
+    assert end == pytest.approx(3.507, abs=1e-3)
+    assert all(abs(growth(-z)) < 1 for z in np.linspace(0.01, end - 0.01, 1000))
+    assert abs(growth(-STABLE)) < 0.2
+    assert pytest.approx(2 / 3, abs=0.02) == STABLE / end
+
+
+def _follow(h, rate):
+    """Return the estimated error of a step of y' = -rate (y - t**2) + 2 t from y = t = 0."""
+    k = np.zeros(7)
+    for stage in range(7):
+        t = C[stage] * h
+        k[stage] = -rate * (h * A[stage] @ k - t**2) + 2 * t
+    return abs(h * E @ k)
+
+
+def test_the_error_of_a_fast_mode_is_of_second_order():
+    """At a given step times rate; the slow solution itself, a parabola, has no error at all."""
+    steps = np.logspace(-4, -1, 7)
+    assert max(_follow(h, 0.0) for h in steps) < 1e-17
+    for z in (1.0, STABLE, 3.25):
+        errors = np.array([_follow(h, z / h) for h in steps])
+        np.testing.assert_allclose(errors / steps**2, errors[0] / steps[0] ** 2, rtol=1e-6)
+        assert errors[0] / steps[0] ** 2 > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "rtol", "most"),
+    [
+        ("robertson: twelve decades", 1e-8, 1000),
+        ("robertson: twelve decades", 1e-10, 4000),
+        ("tmdd: one dose, three outputs", 1e-10, 6000),
+    ],
+)
+def test_auto_leaves_in_time_at_tight_tolerances(name, rtol, most):
+    """In 786, 3334 and 4546 steps when measured."""
+    model = name.split(":")[0]
+    models, cases = bank()
+    case = next(each for each in cases[model] if each["name"] == name)
+    problem = problem_of(models[model])
+    smallest = 1e-6 if model == "robertson" else 1e-2
+    solver = Solver(rtol=rtol, atol=max(smallest * rtol, 1e-14))
+    parameters, schedule = np.array(case["parameters"]), schedule_of(problem, [(case["table"], 1)])
+    found = solve(problem, solver, parameters, schedule)
+    assert np.isfinite(found.prediction).all()
+    assert found.steps < most
