@@ -75,7 +75,7 @@ def test_auto_takes_a_fraction_of_the_explicit_steps(name):
 
 
 def test_auto_solves_what_explicit_steps_cannot():
-    """Twelve decades of Robertson: 255 steps, of which Tsit5 would need some 1e11."""
+    """Twelve decades of Robertson, for which Tsit5 would need some 1e11 steps."""
     assert not steps("robertson", "tsit5")[1]
     chosen, solved = steps("robertson", "auto")
     assert solved
