@@ -126,8 +126,8 @@ class Dataset:
 
         Doses and other records of a kept subject stay, whatever `outputs` and
         `where` say. An observation that is left out of a kept subject stays as
-        a record of its covariates (EVID 2) where a covariate varies within a
-        subject, for it says when. A subject left without observations is taken
+        a record of its covariates and occasion (EVID 2) where one of them varies
+        within a subject, for it says when. A subject left without observations is taken
         out, and a note in ``findings`` says so.
 
         Parameters
@@ -223,7 +223,10 @@ class Dataset:
 
     @property
     def _varies(self) -> bool:
-        return not all(each.constant for each in self.covariates.values())
+        """Whether a covariate or the occasion changes within a subject."""
+        records = self.records
+        turns = (np.diff(records.subject) == 0) & (np.diff(records.occasion) != 0)
+        return bool(turns.any()) or not all(each.constant for each in self.covariates.values())
 
     def _restricted(self, keep: Booleans, asked: Booleans) -> Self:
         observed = np.unique(self.records.subject[keep & self.records.scored])

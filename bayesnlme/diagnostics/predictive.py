@@ -87,10 +87,10 @@ def _new_subjects(
 ) -> xr.DataArray:
     """Predict the table's observations for subjects drawn from the population."""
     free = [variable.name for variable in population.pymc.free_RVs]
-    if names.ETA_STANDARD in free:
-        effects = posterior[names.ETA_STANDARD]
+    for layer in population.model.layers:
+        effects = posterior[layer.names.standard]
         redrawn = effects.copy(data=rng.standard_normal(effects.shape))
-        posterior = posterior.assign({names.ETA_STANDARD: redrawn})
+        posterior = posterior.assign({layer.names.standard: redrawn})
     return predict_draws(population, posterior, free)
 
 

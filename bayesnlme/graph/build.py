@@ -8,15 +8,17 @@ import pymc as pm
 import pytensor.tensor as pt
 
 from bayesnlme import names
-from bayesnlme._types import Tensor
+from bayesnlme._types import Floats, Tensor
 from bayesnlme.data import Dataset
 from bayesnlme.data.events import offsets
-from bayesnlme.data.rows import Rows, parameter_rows
+from bayesnlme.data.rows import Rows, parameter_rows, subject_occasions
+from bayesnlme.errors import ModelError
 from bayesnlme.graph.effects import random_effects
 from bayesnlme.graph.outcomes import observe
 from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
+from bayesnlme.names import Variability
 from bayesnlme.population.covariates import Categorical, Effect
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import Fixed, Prior
@@ -42,16 +44,16 @@ class Population:
     pymc: pm.Model
 
 
-def build(model: Model, data: Dataset) -> Population:
+def build(model: Model, data: Dataset, *, centring: Floats | None = None) -> Population:
     """Turn a model and a table into one PyMC model.
 
     The random effects are non-centred: ``eta = omega * eta_standard``. The prediction of all
     observations is one call of the structure, hence one solve for an ODE.
 
-    An individual parameter has one value for each subject, dim ``subject``, unless a covariate that
-    it depends on varies within a subject: then it has one for each stretch of a subject's time over
-    which all such covariates of the model stay the same, dim ``interval``, and the random effect of
-    its subject in each.
+    An individual parameter has one value for each subject, dim ``subject``, unless it varies
+    between occasions or a covariate that it depends on varies within a subject: then it has one for
+    each stretch of a subject's time over which the occasion and all such covariates of the model
+    stay the same, dim ``interval``, and the random effect of its subject in each.
 
     Parameters
     ----------
@@ -59,6 +61,10 @@ def build(model: Model, data: Dataset) -> Population:
         The model.
     data : Dataset
         The table.
+    centring : array, shape (subject, effect), optional
+        Weights in [0, 1] by which the random effects between subjects are centred
+        [Gorinova2020]_: 0 non-centred, 1 centred. What is sampled are then the variables
+        ``eta_sampled_CL``, ...; the posterior is the same for all weights.
 
     Returns
     -------
@@ -69,16 +75,19 @@ def build(model: Model, data: Dataset) -> Population:
     ------
     DataError
         If the table cannot be used with the model; every reason is listed.
+    ModelError
+        If the weights are no such array.
     """
     matched = match(model, data)
-    rows = parameter_rows(matched, model.covariates)
+    rows = model_rows(model, matched)
+    weights = None if centring is None else _weights(model, matched, centring)
     with pm.Model(coords=_coords(model, matched, rows)) as graph:
         if not rows.constant:
             pm.Data(names.INTERVAL_SUBJECT, rows.subject, dims=names.INTERVAL)
         covariates = _covariates(model, matched, rows)
-        eta = random_effects(model)
+        effects = _effects(model, matched, rows, weights)
         individual = {
-            name: _individual(name, each, covariates, eta.get(name))
+            name: _individual(name, each, covariates, effects[name])
             for name, each in model.parameters.items()
         }
         if not rows.constant:
@@ -93,6 +102,22 @@ def build(model: Model, data: Dataset) -> Population:
     return Population(model=model, data=matched, pymc=graph)
 
 
+def model_rows(model: Model, data: Dataset) -> Rows:
+    """Cut each subject's records where the model's parameters change."""
+    return parameter_rows(data, model.covariates, occasions=bool(model.occasion_effects))
+
+
+def _weights(model: Model, data: Dataset, centring: Floats) -> Floats:
+    weights = np.asarray(centring, dtype=np.float64)
+    shape = (data.n_subjects, len(model.effects))
+    if weights.shape != shape or not ((weights >= 0) & (weights <= 1)).all():
+        raise ModelError(
+            f"centring must hold weights in [0, 1], one for each of {shape[0]} subjects and "
+            f"{shape[1]} random effects; it has shape {weights.shape}."
+        )
+    return weights
+
+
 def _coords(model: Model, data: Dataset, rows: Rows) -> dict[str, list[str] | np.ndarray]:
     coords: dict[str, list[str] | np.ndarray] = {
         names.SUBJECT: list(data.subjects),
@@ -100,8 +125,15 @@ def _coords(model: Model, data: Dataset, rows: Rows) -> dict[str, list[str] | np
     }
     if not rows.constant:
         coords[names.INTERVAL] = _interval_labels(data, rows)
-    if model.effects:
-        coords |= {names.EFFECT: list(model.effects), names.EFFECT_BIS: list(model.effects)}
+    for layer in model.layers:
+        listed = list(layer.effects)
+        coords |= {layer.names.effect: listed, layer.names.effect_bis: listed}
+    if model.occasion_effects:
+        known = subject_occasions(data)
+        coords[names.SUBJECT_OCCASION] = [
+            names.subject_occasion(data.subjects[subject], data.occasions[occasion])
+            for subject, occasion in zip(known.subject, known.occasion, strict=True)
+        ]
     for name, parameter in model.parameters.items():
         for effect in parameter.covariates:
             if isinstance(effect, Categorical):
@@ -151,6 +183,23 @@ def _container(key: str, column: np.ndarray, dim: str) -> Tensor:
     return graph[key] if key in graph.named_vars else pm.Data(key, column, dims=dim)
 
 
+def _effects(
+    model: Model, data: Dataset, rows: Rows, centring: Floats | None
+) -> dict[str, dict[Variability, Tensor]]:
+    """Return each parameter's random effects: between subjects, and per interval."""
+    found: dict[str, dict[Variability, Tensor]] = {name: {} for name in model.parameters}
+    for layer in model.layers:
+        between_subjects = layer.names is names.SUBJECTS
+        effects = random_effects(layer, model.lkj, centring if between_subjects else None)
+        if not between_subjects and not rows.constant:
+            places = subject_occasions(data).of_record[rows.record]
+            of_interval = pm.Data(names.INTERVAL_OCCASION, places, dims=names.INTERVAL)
+            effects = {name: each[of_interval] for name, each in effects.items()}
+        for name, each in effects.items():
+            found[name][layer.names] = each
+    return found
+
+
 def _dim(variable: Tensor) -> str:
     """Return the dim of a variable of the graph: subject or interval."""
     (dim,) = pm.modelcontext(None).named_vars_to_dims[variable.name]
@@ -168,18 +217,21 @@ def _individual(
     name: str,
     parameter: Parameter,
     covariates: Mapping[tuple[str, str], Tensor],
-    eta: Tensor | None,
+    effects: Mapping[Variability, Tensor],
 ) -> Tensor:
     """Return a parameter's individual values, shape (subject,) or (interval,)."""
     graph, typical = pm.modelcontext(None), _typical(name, parameter)
     values = [covariates[name, effect.covariate] for effect in parameter.covariates]
+    eta, kappa = effects.get(names.SUBJECTS), effects.get(names.OCCASIONS)
     varies = any(_dim(each) == names.INTERVAL for each in values)
+    varies |= kappa is not None and names.INTERVAL in graph.coords
     if varies:
         values = [_by_interval(each) for each in values]
         eta = eta if eta is None else eta[graph[names.INTERVAL_SUBJECT]]
+    effect = eta if kappa is None else kappa if eta is None else eta + kappa
     coefficients = [_effect_coefficient(name, parameter, each) for each in parameter.covariates]
     moved = list(zip(parameter.covariates, values, coefficients, strict=True))
-    value = parameter.individual(typical, moved, eta)
+    value = parameter.individual(typical, moved, effect)
     dim = names.INTERVAL if varies else names.SUBJECT
     return pm.Deterministic(name, pt.broadcast_to(value, (graph.dim_lengths[dim],)), dims=dim)
 

@@ -23,6 +23,7 @@ from bayesnlme import names
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
+from bayesnlme.graph.effects import effect_variables
 
 type Values = Mapping[str, Floats | float]
 """Population parameters on their natural scale, by the names of the PyMC model."""
@@ -37,7 +38,9 @@ class SubjectDensities:
     Attributes
     ----------
     parameters : tuple of str
-        Names of the population parameters they take, on the natural scale.
+        Names of the population parameters they take, on the natural scale; where parameters vary
+        between occasions, also ``kappa``, shape (subject_occasion, occasion_effect), for the
+        densities are conditional on the occasion effects.
     """
 
     parameters: tuple[str, ...]
@@ -101,8 +104,10 @@ def subject_densities(population: Population) -> SubjectDensities:
     """
     if not population.model.effects:
         raise ModelError("the model has no random effects: there is nothing to condition on.")
-    graph = population.pymc
-    free = [each for each in graph.free_RVs if each.name != names.ETA_STANDARD]
+    graph, sampled = population.pymc, effect_variables(population.model)
+    free = [each for each in graph.free_RVs if each.name not in sampled]
+    if population.model.occasion_effects:
+        free.append(graph[names.OCCASIONS.effects])
     inputs = [each.type(f"{each.name}_value") for each in free]
     eta = pt.matrix(names.ETA, shape=(len(population.data.subjects), len(population.model.effects)))
     outputs: Any = [_observed_density(population), _effect_density(population)]

@@ -12,9 +12,9 @@ import xarray as xr
 from nutpie.compile_pymc import CompiledPyMCModel, _prepare_dims_and_coords
 from scipy import optimize
 
-from bayesnlme import names
 from bayesnlme.errors import DataError, Finding, FitError, InterruptedFitError, ModelError
 from bayesnlme.graph.build import Population
+from bayesnlme.graph.effects import effect_variables
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.native import LogDensity
@@ -172,13 +172,14 @@ def _start(population: Population, density: Density) -> tuple[np.ndarray, np.nda
     """
     point = population.pymc.initial_point()
     start, effects = np.zeros(density.size), np.zeros(density.size, dtype=bool)
+    sampled = effect_variables(population.model)
     scale = np.ones(density.size)
     spread = {
         row.name: row.prior for row in population.model.priors if isinstance(row.prior, Prior)
     }
     for each in density.free:
         start[each.where] = np.ravel(point[each.name])
-        effects[each.where] = each.name == names.ETA_STANDARD
+        effects[each.where] = each.name in sampled
         if each.name in spread:
             scale[each.where] = spread[each.name].keywords.get("sigma", 1.0)
     return start, effects, scale

@@ -19,7 +19,8 @@ from bayesnlme.structural.base import Structure
 from bayesnlme.structural.curve import CurveStructure, curve_from_dict
 from bayesnlme.structural.custom import ode_from_dict, solver_from_dict
 
-_FIELDS = ("name", "parameters", "structure", "observations", "correlated", "lkj")
+_BLOCKS = ("correlated", "correlated_occasion")
+_FIELDS = ("name", "parameters", "structure", "observations", *_BLOCKS, "lkj")
 _DISTRIBUTIONS = {each.kind: each for each in get_args(Parameter.__value__)}
 _EFFECTS = {each.kind: each for each in get_args(Effect.__value__)}
 _RESIDUALS = {each.kind: each for each in get_args(Residual.__value__)}
@@ -44,12 +45,13 @@ def model_from_dict(content: Mapping[str, Any]) -> Model:
         parameters={name: _parameter(name, each) for name, each in parameters.items()},
         structure=_structure(content["structure"], "structure"),
         observations={name: _residual(name, each) for name, each in observations.items()},
-        correlated=[
-            entries.texts(block, where)
-            for where, block in entries.array(content.get("correlated", []), "correlated")
-        ],
+        **{field: _blocks(content.get(field, []), field) for field in _BLOCKS},
         lkj=entries.number(content.get("lkj", 2.0), "lkj"),
     )
+
+
+def _blocks(value: Any, where: str) -> list[list[str]]:
+    return [entries.texts(block, place) for place, block in entries.array(value, where)]
 
 
 def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
@@ -63,6 +65,7 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
         "distribution": entries.text,
         "typical": _stated,
         "iiv": _stated,
+        "iov": _stated,
         "unit": entries.text,
         "covariates": _effects,
         "lower": entries.number,

@@ -1,9 +1,10 @@
 """A model written out as equations, in plain text and in LaTeX."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from bayesnlme import names
+from bayesnlme.model.layers import Layer
 from bayesnlme.population.covariates import latex_name
 from bayesnlme.population.parameters import Parameter
 from bayesnlme.population.priors import Fixed
@@ -72,27 +73,35 @@ def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[
 
 
 def _random_effects(model: Any) -> Iterator[Equation]:
-    alone = [name for name in model.effects if not any(name in b for b in model.correlated)]
-    for name in alone:
-        yield Equation(
-            left=rf"\eta_{{{latex_name(name)},i}}",
-            right=rf"\sim \mathcal{{N}}(0,\; \omega_{{{latex_name(name)}}}^2)",
-            text=f"eta_{name} ~ Normal(0, omega[{name}])",
-        )
-    for block in model.correlated:
-        yield _block(block, model.lkj)
+    for layer in model.layers:
+        for name in layer.alone:
+            effect, sd = _symbols(layer, name)
+            yield Equation(
+                left=effect,
+                right=rf"\sim \mathcal{{N}}(0,\; {sd}^2)",
+                text=f"{layer.names.of_parameter(name)} ~ Normal(0, {layer.names.sd_entry(name)})",
+            )
+        for block in layer.blocks:
+            yield _block(layer, block, model.lkj)
 
 
-def _block(block: Sequence[str], lkj: float) -> Equation:
-    vector = r",\; ".join(rf"\eta_{{{latex_name(name)},i}}" for name in block)
-    scales = r",\; ".join(rf"\omega_{{{latex_name(name)}}}" for name in block)
-    listed = ", ".join(f"eta_{name}" for name in block)
-    corr = names.correlation(tuple(block))
+def _symbols(layer: Layer, name: str) -> tuple[str, str]:
+    """Write an effect and its SD in LaTeX."""
+    called = latex_name(name)
+    if layer.names is names.OCCASIONS:
+        return rf"\kappa_{{{called},ik}}", rf"\omega_{{\mathrm{{iov}},{called}}}"
+    return rf"\eta_{{{called},i}}", rf"\omega_{{{called}}}"
+
+
+def _block(layer: Layer, block: tuple[str, ...], lkj: float) -> Equation:
+    effects, sds = zip(*(_symbols(layer, name) for name in block), strict=True)
+    vector, scales = r",\; ".join(effects), r",\; ".join(sds)
+    listed = ", ".join(layer.names.of_parameter(name) for name in block)
     return Equation(
         left=rf"({vector})",
         right=rf"\sim \mathcal{{N}}(0,\; S R S),\quad S = \mathrm{{diag}}({scales}),"
         rf"\quad R \sim \mathrm{{LKJ}}({lkj:g})",
-        text=f"({listed}) ~ MvNormal(0, omega, {corr})",
+        text=f"({listed}) ~ MvNormal(0, {layer.names.sd}, {layer.names.correlation(block)})",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from bayesnlme.data import Dataset
+from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import DataError, Finding, ModelError, Severity, did_you_mean
 from bayesnlme.model.model import Model
 from bayesnlme.model.units import unit_findings
@@ -40,7 +41,7 @@ def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
     yield from unit_findings(model, data, _outputs(model, data))
     yield from _value_findings(model, data)
     yield from _censoring_findings(data)
-    yield from _occasion_findings(data)
+    yield from _occasion_findings(model, data)
     for parameter, each in model.parameters.items():
         for effect in each.covariates:
             yield from _covariate_findings(parameter, effect, data)
@@ -145,13 +146,33 @@ def _censoring_findings(data: Dataset) -> Iterator[Finding]:
         )
 
 
-def _occasion_findings(data: Dataset) -> Iterator[Finding]:
-    if len(data.occasions) > 1:
+def _occasion_findings(model: Model, data: Dataset) -> Iterator[Finding]:
+    several = len(data.occasions) > 1
+    listed = ", ".join(model.occasion_effects)
+    if several and not listed:
         yield Finding(
             code="W_OCCASION_UNUSED",
             message=f"The table has {len(data.occasions)} occasions, but the model has no "
             "between-occasion variability: all of a subject's occasions share its parameters.",
-            remedy="Read on if that is meant; between-occasion variability is not available yet.",
+            remedy="Read on if that is meant, or give parameters between-occasion variability with "
+            "iov=....",
+            severity=Severity.WARNING,
+            column="OCC",
+        )
+    if listed and not several:
+        yield Finding(
+            code="E_OCCASION_ABSENT",
+            message=f"{listed} varies between occasions (iov), but the table has one occasion.",
+            remedy="Add a column OCC, say which column it is with read_data(..., occ=...), or "
+            "leave iov out.",
+            column="OCC",
+        )
+    elif listed and subject_occasions(data).alone:
+        yield Finding(
+            code="W_OCCASION_ALONE",
+            message=f"{listed} varies between occasions (iov), but no subject has two of them: "
+            "variability between occasions and between subjects cannot be told apart.",
+            remedy="Read on if the prior shall tell them apart, or leave iov or iiv out.",
             severity=Severity.WARNING,
             column="OCC",
         )

@@ -7,7 +7,10 @@ r"""Individual parameters: a typical value, what covariates do to it, and how su
                   between two bounds
 ================  ==================================================================
 
-with :math:`\eta_i \sim N(0, \omega^2)`; without ``iiv`` the parameter is the same for all.
+with :math:`\eta_i \sim N(0, \omega^2)`; without ``iiv`` the parameter is the same for all. With
+``iov`` there is another random effect for each occasion k of a subject,
+:math:`\kappa_{ik} \sim N(0, \pi^2)`, and :math:`\eta_i + \kappa_{ik}` stands for
+:math:`\eta_i` [Karlsson1993]_.
 """
 
 import math
@@ -18,6 +21,7 @@ from typing import Any, ClassVar
 
 import pytensor.tensor as pt
 
+from bayesnlme import names
 from bayesnlme._types import Tensor
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.population.covariates import (
@@ -55,6 +59,7 @@ class _Individual(ABC):
     typical: Stated
     _: KW_ONLY
     iiv: Stated | None = None
+    iov: Stated | None = None
     unit: str | None = None
     covariates: tuple[Effect, ...] = ()
 
@@ -66,19 +71,34 @@ class _Individual(ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "typical", stated(self.typical, f"{self.kind} typical value"))
-        if self.iiv is not None:
-            object.__setattr__(self, "iiv", stated(self.iiv, f"{self.kind} iiv"))
+        for name in ("iiv", "iov"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, stated(given, f"{self.kind} {name}"))
         object.__setattr__(self, "covariates", _effects(self.covariates))
         if self.unit is not None and (not isinstance(self.unit, str) or not self.unit.strip()):
             raise ModelError(f"unit={self.unit!r} must be text, such as 'L/h', or left out.")
         self.iiv_prior()
+        self.iov_prior()
         self.typical_prior()
 
     def iiv_prior(self) -> Prior | Fixed | None:
-        """Return the prior of the random effect's SD, None without a random effect."""
-        if self.iiv is None:
-            return None
-        return standard_deviation_prior(self.iiv, f"{self.kind} iiv")
+        """Return the prior of the SD between subjects, None without a random effect."""
+        return _sd_prior(self.iiv, f"{self.kind} iiv")
+
+    def iov_prior(self) -> Prior | Fixed | None:
+        """Return the prior of the SD between occasions, None without an effect of them."""
+        return _sd_prior(self.iov, f"{self.kind} iov")
+
+    def effect_text(self, name: str) -> str:
+        """Write the sum of the random effects in plain text, empty without any."""
+        parts = [(self.iiv, names.SUBJECTS), (self.iov, names.OCCASIONS)]
+        return " + ".join(layer.of_parameter(name) for sd, layer in parts if sd is not None)
+
+    def effect_latex(self, name: str) -> str:
+        """Write the sum of the random effects in LaTeX, empty without any."""
+        parts = [(self.iiv, rf"\eta_{{{name},i}}"), (self.iov, rf"\kappa_{{{name},ik}}")]
+        return " + ".join(text for sd, text in parts if sd is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain TOML values."""
@@ -86,8 +106,10 @@ class _Individual(ABC):
             "distribution": self.kind,
             "typical": prior_to_value(self.typical),
         }
-        if self.iiv is not None:
-            entries["iiv"] = prior_to_value(self.iiv)
+        for name in ("iiv", "iov"):
+            value = getattr(self, name)
+            if value is not None:
+                entries[name] = prior_to_value(value)
         if self.unit is not None:
             entries["unit"] = self.unit
         if self.covariates:
@@ -105,6 +127,9 @@ class LogNormal(_Individual):
         Typical value on the natural scale. A number is an expectation, the others are exact.
     iiv : float, Prior, Fixed or None
         SD of the random effect, on the log scale. None: the same value for all subjects.
+    iov : float, Prior, Fixed or None
+        SD of a further random effect of each occasion of a subject, on the log scale. The
+        occasions are those of the table's column OCC.
     unit : str or None
         Unit of the parameter, such as ``"L/h"``.
     covariates : iterable of Effect
@@ -128,22 +153,25 @@ class LogNormal(_Individual):
         """Return the prior of the typical value."""
         return positive_prior(self.typical, "LogNormal typical value")
 
-    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
-        """Return the individual values, shape (subject,) or () if all are the same."""
-        exponent = sum(effect.log_factor(x, b) for effect, x, b in moved)
-        total = exponent if eta is None else exponent + eta
+    def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
+        """Return the individual values, shape (subject,) or () if all are the same.
+
+        The random effects are given as their sum.
+        """
+        exponent = sum(each.log_factor(x, b) for each, x, b in moved)
+        total = exponent if effect is None else exponent + effect
         return typical if isinstance(total, int) else typical * pt.exp(total)
 
     def text(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in plain text."""
         factors = [e.text(coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [f"exp(eta_{name})"]
+        noise = [f"exp({effect})"] if (effect := self.effect_text(name)) else []
         return " * ".join([f"{name}_pop", *factors, *noise])
 
     def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in LaTeX."""
         factors = [e.latex(coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [rf"e^{{\eta_{{{name},i}}}}"]
+        noise = [rf"e^{{{effect}}}"] if (effect := self.effect_latex(name)) else []
         return r" \, ".join([rf"{name}_{{\mathrm{{pop}}}}", *factors, *noise])
 
 
@@ -151,7 +179,7 @@ class LogNormal(_Individual):
 class Normal(_Individual):
     """A parameter on the real line with a normal random effect.
 
-    Takes what :class:`LogNormal` takes; ``iiv`` is an SD in the parameter's own unit.
+    Takes what :class:`LogNormal` takes; ``iiv`` and ``iov`` are SDs in the parameter's own unit.
 
     Examples
     --------
@@ -176,16 +204,16 @@ class Normal(_Individual):
         """Return the prior of the typical value."""
         return real_prior(self.typical, self._iiv_number(), "Normal typical value")
 
-    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+    def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
         value = typical
-        for effect, x, b in moved:
-            if not effect.additive_on_normal:
-                value = value * pt.exp(effect.log_factor(x, b))
-        for effect, x, b in moved:
-            if effect.additive_on_normal:
-                value = value + effect.shift(x, b)
-        return value if eta is None else value + eta
+        for each, x, b in moved:
+            if not each.additive_on_normal:
+                value = value * pt.exp(each.log_factor(x, b))
+        for each, x, b in moved:
+            if each.additive_on_normal:
+                value = value + each.shift(x, b)
+        return value if effect is None else value + effect
 
     def text(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in plain text."""
@@ -193,7 +221,7 @@ class Normal(_Individual):
         terms = [e for e in self.covariates if e.additive_on_normal]
         product = " * ".join([f"{name}_pop", *(e.text(coefficients[e.covariate]) for e in factors)])
         added = [_term_text(e, coefficients[e.covariate]) for e in terms]
-        noise = [] if self.iiv is None else [f"eta_{name}"]
+        noise = [effect] if (effect := self.effect_text(name)) else []
         return " + ".join([product, *added, *noise])
 
     def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
@@ -204,7 +232,7 @@ class Normal(_Individual):
             [rf"{name}_{{\mathrm{{pop}}}}", *(e.latex(coefficients[e.covariate]) for e in factors)]
         )
         added = [_term_latex(e, coefficients[e.covariate]) for e in terms]
-        noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
+        noise = [effect] if (effect := self.effect_latex(name)) else []
         return " + ".join([product, *added, *noise])
 
 
@@ -212,8 +240,8 @@ class Normal(_Individual):
 class LogitNormal(_Individual):
     """A parameter between two bounds with a logit-normal random effect.
 
-    Takes what :class:`LogNormal` takes, and two bounds, 0 and 1 unless stated; ``iiv`` is an SD on
-    the logit scale.
+    Takes what :class:`LogNormal` takes, and two bounds, 0 and 1 unless stated; ``iiv`` and ``iov``
+    are SDs on the logit scale.
 
     Examples
     --------
@@ -264,10 +292,10 @@ class LogitNormal(_Individual):
             )
         return prior
 
-    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+    def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
-        total = sum(effect.shift(x, b) for effect, x, b in moved)
-        total = total if eta is None else total + eta
+        total = sum(each.shift(x, b) for each, x, b in moved)
+        total = total if effect is None else total + effect
         if isinstance(total, int):
             return typical
         share = (typical - self.lower) / (self.upper - self.lower)
@@ -278,14 +306,14 @@ class LogitNormal(_Individual):
     def text(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in plain text."""
         added = [_term_text(e, coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [f"eta_{name}"]
+        noise = [effect] if (effect := self.effect_text(name)) else []
         inside = " + ".join([f"logit({name}_pop)", *added, *noise])
         return f"logistic({inside}){self._between()}"
 
     def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in LaTeX."""
         added = [_term_latex(e, coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
+        noise = [effect] if (effect := self.effect_latex(name)) else []
         bounds = f"_{{({self.lower:g},\\,{self.upper:g})}}" if self._between() else ""
         logit = rf"\mathrm{{logit}}{bounds}"
         inside = " + ".join([rf"{logit}({name}_{{\mathrm{{pop}}}})", *added, *noise])
@@ -321,16 +349,21 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
         raise ModelError(f"parameter {name}: no distribution {kind!r}. {near}")
     if "typical" not in given:
         raise ModelError(f"parameter {name}: 'typical' is missing.")
-    allowed = {"typical", "iiv", "unit", "covariates"}
+    allowed = {"typical", "iiv", "iov", "unit", "covariates"}
     allowed |= {"lower", "upper"} if kind == "LogitNormal" else set()
     for key in given:
         if key not in allowed:
             raise ModelError(f"parameter {name}: unknown {key!r}. {did_you_mean(key, allowed)}")
     given["typical"] = prior_from_value(given["typical"], f"{name} typical")
-    given["iiv"] = prior_from_value(given.get("iiv"), f"{name} iiv")
+    for each in ("iiv", "iov"):
+        given[each] = prior_from_value(given.get(each), f"{name} {each}")
     effects: Iterable[Mapping[str, Any]] = given.pop("covariates", ())
     given["covariates"] = tuple(effect_from_dict(each, name) for each in effects)
     return _KINDS[kind](given.pop("typical"), **given)
+
+
+def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:
+    return None if value is None else standard_deviation_prior(value, what)
 
 
 def _effects(given: Any) -> tuple[Effect, ...]:
