@@ -15,6 +15,7 @@ OMEGA = "omega"
 OMEGA_CORR = "omega_corr"
 ETA = "eta"
 ETA_STANDARD = "eta_standard"
+CENTRING = "eta_centring"
 PREDICTION = "prediction"
 
 
@@ -164,6 +165,6 @@ def covariate(name: str) -> str:
 RESERVED = frozenset(
     {SUBJECT, SUBJECT_OCCASION, INTERVAL, INTERVAL_SUBJECT, INTERVAL_OCCASION, OBSERVATION}
     | {getattr(each, field.name) for each in LAYERS for field in fields(each)}
-    | {"t", "y", "p", "chain", "draw", "occasion", "output", PREDICTION}
+    | {"t", "y", "p", "chain", "draw", "occasion", "output", CENTRING, PREDICTION}
 )
 """Names that a parameter or an output may not take."""

@@ -13,15 +13,18 @@ from bayesnlme.data import Dataset
 from bayesnlme.data.events import offsets
 from bayesnlme.data.rows import Rows, parameter_rows, subject_occasions
 from bayesnlme.errors import ModelError
-from bayesnlme.graph.effects import random_effects
+from bayesnlme.graph.effects import Centring, random_effects
 from bayesnlme.graph.outcomes import observe
 from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
 from bayesnlme.names import Variability
 from bayesnlme.population.covariates import Categorical, Effect
-from bayesnlme.population.parameters import LogitNormal, Parameter
+from bayesnlme.population.parameters import LogitNormal, Moved, Parameter
 from bayesnlme.population.priors import Fixed, Prior
+
+type FixedEffects = tuple[Tensor, Moved]
+"""A typical value, and the covariate effects on it with values and coefficients."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,9 +65,9 @@ def build(model: Model, data: Dataset, *, centring: Floats | None = None) -> Pop
     data : Dataset
         The table.
     centring : array, shape (subject, effect), optional
-        Weights in [0, 1] by which the random effects between subjects are centred
-        [Gorinova2020]_: 0 non-centred, 1 centred. What is sampled are then the variables
-        ``eta_sampled_CL``, ...; the posterior is the same for all weights.
+        Weights in [0, 1] by which the random effects between subjects are centred, see
+        :mod:`bayesnlme.graph.effects`: 0 non-centred, 1 centred. What is sampled are then the
+        variables ``eta_sampled_CL``, ...; the posterior is the same for all weights.
 
     Returns
     -------
@@ -85,9 +88,13 @@ def build(model: Model, data: Dataset, *, centring: Floats | None = None) -> Pop
         if not rows.constant:
             pm.Data(names.INTERVAL_SUBJECT, rows.subject, dims=names.INTERVAL)
         covariates = _covariates(model, matched, rows)
-        effects = _effects(model, matched, rows, weights)
+        fixed = {
+            name: _fixed_effects(name, each, covariates) for name, each in model.parameters.items()
+        }
+        centred = None if weights is None else _centring(model, fixed, weights)
+        effects = _effects(model, matched, rows, centred)
         individual = {
-            name: _individual(name, each, covariates, effects[name])
+            name: _individual(name, each, fixed[name], effects[name])
             for name, each in model.parameters.items()
         }
         if not rows.constant:
@@ -184,7 +191,7 @@ def _container(key: str, column: np.ndarray, dim: str) -> Tensor:
 
 
 def _effects(
-    model: Model, data: Dataset, rows: Rows, centring: Floats | None
+    model: Model, data: Dataset, rows: Rows, centring: Centring | None
 ) -> dict[str, dict[Variability, Tensor]]:
     """Return each parameter's random effects: between subjects, and per interval."""
     found: dict[str, dict[Variability, Tensor]] = {name: {} for name in model.parameters}
@@ -213,24 +220,42 @@ def _by_interval(variable: Tensor) -> Tensor:
     return variable[pm.modelcontext(None)[names.INTERVAL_SUBJECT]]
 
 
+def _fixed_effects(
+    name: str, parameter: Parameter, covariates: Mapping[tuple[str, str], Tensor]
+) -> FixedEffects:
+    """Make the typical value and the coefficients of a parameter."""
+    typical = _typical(name, parameter)
+    moved = tuple(
+        (effect, covariates[name, effect.covariate], _effect_coefficient(name, parameter, effect))
+        for effect in parameter.covariates
+    )
+    return typical, moved
+
+
+def _centring(model: Model, fixed: Mapping[str, FixedEffects], weights: Floats) -> Centring:
+    locations = {}
+    for name in model.effects:
+        parameter, (typical, moved) = model.parameters[name], fixed[name]
+        of_subject = [each for each in moved if _dim(each[1]) == names.SUBJECT]
+        locations[name] = parameter.location(parameter.individual(typical, of_subject, None))
+    return Centring(weights=weights, locations=locations)
+
+
 def _individual(
     name: str,
     parameter: Parameter,
-    covariates: Mapping[tuple[str, str], Tensor],
+    fixed: FixedEffects,
     effects: Mapping[Variability, Tensor],
 ) -> Tensor:
     """Return a parameter's individual values, shape (subject,) or (interval,)."""
-    graph, typical = pm.modelcontext(None), _typical(name, parameter)
-    values = [covariates[name, effect.covariate] for effect in parameter.covariates]
+    graph, (typical, moved) = pm.modelcontext(None), fixed
     eta, kappa = effects.get(names.SUBJECTS), effects.get(names.OCCASIONS)
-    varies = any(_dim(each) == names.INTERVAL for each in values)
+    varies = any(_dim(values) == names.INTERVAL for _, values, _ in moved)
     varies |= kappa is not None and names.INTERVAL in graph.coords
     if varies:
-        values = [_by_interval(each) for each in values]
+        moved = tuple((each, _by_interval(values), b) for each, values, b in moved)
         eta = eta if eta is None else eta[graph[names.INTERVAL_SUBJECT]]
     effect = eta if kappa is None else kappa if eta is None else eta + kappa
-    coefficients = [_effect_coefficient(name, parameter, each) for each in parameter.covariates]
-    moved = list(zip(parameter.covariates, values, coefficients, strict=True))
     value = parameter.individual(typical, moved, effect)
     dim = names.INTERVAL if varies else names.SUBJECT
     return pm.Deterministic(name, pt.broadcast_to(value, (graph.dim_lengths[dim],)), dims=dim)

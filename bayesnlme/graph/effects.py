@@ -1,16 +1,20 @@
 r"""The random effects of a layer: of all subjects, or of all their occasions.
 
-What is sampled is a matter of geometry, not of the model. With partial correlations taken into
-account through the Cholesky factor L of the correlation matrix, effect k given those before it is
-normal with mean :math:`m_k = \omega_k \sum_{j<k} L_{kj} z_j` and SD :math:`s_k = \omega_k L_{kk}`.
-Sampled is
+What is sampled is a matter of geometry, not of the model. Through the Cholesky factor L of the
+correlation matrix, effect k given those before it is normal with mean :math:`m_k = \omega_k
+\sum_{j<k} L_{kj} z_j` and SD :math:`s_k = \omega_k L_{kk}`; :math:`\mu` is the typical value with
+its covariates on the scale on which the effect is added. Sampled is
 
-.. math:: x_k \sim N(w m_k,\; s_k^{w}), \qquad
-          \eta_k = m_k + s_k^{1-w} (x_k - w m_k), \qquad z_k = (\eta_k - m_k) / s_k,
+.. math:: x_k \sim N(w (\mu + m_k),\; s_k^w), \qquad z_k = (x_k - w (\mu + m_k)) / s_k^w, \qquad
+          \eta_k = m_k + s_k z_k,
 
 with a weight w in [0, 1] for each subject and effect [Gorinova2020]_: w = 0 is the non-centred
-form, w = 1 the centred one. The effects have the same distribution for every w.
+form, where :math:`x = z`, w = 1 the centred one, where :math:`x = \mu + \eta`. The effects have the
+same distribution for every w.
 """
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pymc as pm
@@ -24,7 +28,24 @@ from bayesnlme.model.model import Model
 from bayesnlme.population.priors import Prior
 
 
-def random_effects(layer: Layer, lkj: float, centring: Floats | None = None) -> dict[str, Tensor]:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Centring:
+    """How far the sampled variables are centred.
+
+    Attributes
+    ----------
+    weights : array, shape (unit, effect)
+        w, from 0 (non-centred) to 1 (centred).
+    locations : mapping of str to Tensor
+        Typical value of each parameter with its covariates, shape () or (unit,), on the scale on
+        which its effect is added.
+    """
+
+    weights: Floats
+    locations: Mapping[str, Tensor]
+
+
+def random_effects(layer: Layer, lkj: float, centring: Centring | None = None) -> dict[str, Tensor]:
     """Return each parameter's random effect, one for each subject or subject's occasion.
 
     Parameters
@@ -33,8 +54,8 @@ def random_effects(layer: Layer, lkj: float, centring: Floats | None = None) -> 
         The random effects.
     lkj : float
         Shape of the prior of their correlations.
-    centring : array, shape (unit, effect), optional
-        Weights w; zero unless given.
+    centring : Centring, optional
+        Non-centred unless given.
     """
     called = layer.names
     sd = _standard_deviations(layer)
@@ -68,7 +89,7 @@ def _scaled(standard: Tensor, sd: Tensor, factor: Factor | None) -> Tensor:
     return pt.stack(columns, axis=1)
 
 
-def _partially_centred(layer: Layer, sd: Tensor, factor: Factor, centring: Floats) -> Tensor:
+def _partially_centred(layer: Layer, sd: Tensor, factor: Factor, centring: Centring) -> Tensor:
     """Sample the effects one by one; a block's in the order of its factor."""
     called = layer.names
     order = [*layer.alone, *(name for block in layer.blocks for name in block)]
@@ -76,12 +97,13 @@ def _partially_centred(layer: Layer, sd: Tensor, factor: Factor, centring: Float
     effects: dict[int, Tensor] = {}
     for name in order:
         k = layer.effects.index(name)
-        row, weight = factor[k], pt.constant(centring[:, k])
+        row, weight = factor[k], pt.constant(centring.weights[:, k])
         mean = sd[k] * sum((row[j] * standard[j] for j in row if j != k), start=pt.zeros(()))
         log_spread = pt.log(sd[k] * row[k])
         spread = pt.exp(weight * log_spread)
-        x = pm.Normal(called.sampled(name), weight * mean, spread, dims=called.unit)
-        standard[k] = (x - weight * mean) / spread
+        centre = weight * (centring.locations[name] + mean)
+        x = pm.Normal(called.sampled(name), centre, spread, dims=called.unit)
+        standard[k] = (x - centre) / spread
         effects[k] = mean + pt.exp(log_spread) * standard[k]
     dims = (called.unit, called.effect)
     columns = [standard[k] for k in range(len(order))]

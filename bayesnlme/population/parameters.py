@@ -162,6 +162,10 @@ class LogNormal(_Individual):
         total = exponent if effect is None else exponent + effect
         return typical if isinstance(total, int) else typical * pt.exp(total)
 
+    def location(self, value: Tensor) -> Tensor:
+        """Move a value to the scale on which random effects are added."""
+        return pt.log(value)
+
     def text(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in plain text."""
         factors = [e.text(coefficients[e.covariate]) for e in self.covariates]
@@ -214,6 +218,10 @@ class Normal(_Individual):
             if each.additive_on_normal:
                 value = value + each.shift(x, b)
         return value if effect is None else value + effect
+
+    def location(self, value: Tensor) -> Tensor:
+        """Move a value to the scale on which random effects are added."""
+        return value
 
     def text(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in plain text."""
@@ -298,10 +306,13 @@ class LogitNormal(_Individual):
         total = total if effect is None else total + effect
         if isinstance(total, int):
             return typical
-        share = (typical - self.lower) / (self.upper - self.lower)
-        return self.lower + (self.upper - self.lower) * pt.sigmoid(
-            pt.log(share) - pt.log1p(-share) + total
-        )
+        span = self.upper - self.lower
+        return self.lower + span * pt.sigmoid(self.location(typical) + total)
+
+    def location(self, value: Tensor) -> Tensor:
+        """Move a value to the scale on which random effects are added."""
+        share = (value - self.lower) / (self.upper - self.lower)
+        return pt.log(share) - pt.log1p(-share)
 
     def text(self, name: str, coefficients: Mapping[str, str]) -> str:
         """Write the equation in plain text."""
