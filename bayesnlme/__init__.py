@@ -49,6 +49,7 @@ _MODULES = {
     "datasets": "bayesnlme.data.datasets",
     "diagnostics": "bayesnlme.diagnostics",
     "disease": "bayesnlme.structural.disease",
+    "effects": "bayesnlme.population.effects",
     "growth": "bayesnlme.structural.growth",
     "math": "bayesnlme.math",
     "pd": "bayesnlme.structural.pd",

@@ -108,6 +108,11 @@ def levels(parameter: str, covariate: str) -> str:
     return f"{parameter}_{covariate}_level"
 
 
+def shape(parameter: str, variable: str) -> str:
+    """Name what a random effect's distribution has besides its SD: ``"CL_boxcox"``."""
+    return f"{parameter}_{variable}"
+
+
 def magnitude(output: str, name: str) -> str:
     """Name a residual magnitude: ``"conc_additive"``."""
     return f"{output}_{name}"

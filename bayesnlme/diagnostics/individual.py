@@ -15,6 +15,7 @@ from bayesnlme.diagnostics.labels import labels
 from bayesnlme.diagnostics.predictive import tails, thinned
 from bayesnlme.errors import FitError, did_you_mean
 from bayesnlme.graph.build import build, model_rows
+from bayesnlme.graph.effects import prediction_inputs
 from bayesnlme.graph.grid import at_times, observation_quantiles, predict_draws
 from bayesnlme.results.fit import Fit
 
@@ -120,10 +121,10 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
 def _typical(fit: Fit, draws: int) -> xr.DataArray:
     population = build(fit.model, fit.data)
     posterior = thinned(fit.posterior, draws)
-    free = [variable.name for variable in population.pymc.free_RVs]
     effects = [layer.names.standard for layer in fit.model.layers]
     zero = {name: xr.zeros_like(posterior[name]) for name in effects}
-    return predict_draws(population, posterior.assign(zero), free)
+    given = prediction_inputs(fit.model, population.pymc)
+    return predict_draws(population, posterior.assign(zero), given)
 
 
 def _residual_levels(posterior: xr.Dataset) -> Floats:

@@ -20,11 +20,12 @@ from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
 from bayesnlme.names import Variability
 from bayesnlme.population.covariates import Categorical, Effect
+from bayesnlme.population.effects import BoxCox
 from bayesnlme.population.parameters import LogitNormal, Moved, Parameter
 from bayesnlme.population.priors import Fixed, Prior
 
-type FixedEffects = tuple[Tensor, Moved]
-"""A typical value, and the covariate effects on it with values and coefficients."""
+type FixedEffects = tuple[Tensor, Moved, Tensor | None]
+"""A typical value, the covariate effects on it with values and coefficients, Box-Cox shape."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -223,19 +224,22 @@ def _by_interval(variable: Tensor) -> Tensor:
 def _fixed_effects(
     name: str, parameter: Parameter, covariates: Mapping[tuple[str, str], Tensor]
 ) -> FixedEffects:
-    """Make the typical value and the coefficients of a parameter."""
+    """Make what all subjects share of a parameter."""
     typical = _typical(name, parameter)
     moved = tuple(
         (effect, covariates[name, effect.covariate], _effect_coefficient(name, parameter, effect))
         for effect in parameter.covariates
     )
-    return typical, moved
+    shape = None
+    if isinstance(parameter.shape, BoxCox):
+        shape = variable_of(names.shape(name, parameter.shape.variable), parameter.shape.prior())
+    return typical, moved, shape
 
 
 def _centring(model: Model, fixed: Mapping[str, FixedEffects], weights: Floats) -> Centring:
     locations = {}
     for name in model.effects:
-        parameter, (typical, moved) = model.parameters[name], fixed[name]
+        parameter, (typical, moved, _) = model.parameters[name], fixed[name]
         of_subject = [each for each in moved if _dim(each[1]) == names.SUBJECT]
         locations[name] = parameter.location(parameter.individual(typical, of_subject, None))
     return Centring(weights=weights, locations=locations)
@@ -248,13 +252,15 @@ def _individual(
     effects: Mapping[Variability, Tensor],
 ) -> Tensor:
     """Return a parameter's individual values, shape (subject,) or (interval,)."""
-    graph, (typical, moved) = pm.modelcontext(None), fixed
+    graph, (typical, moved, shape) = pm.modelcontext(None), fixed
     eta, kappa = effects.get(names.SUBJECTS), effects.get(names.OCCASIONS)
     varies = any(_dim(values) == names.INTERVAL for _, values, _ in moved)
     varies |= kappa is not None and names.INTERVAL in graph.coords
     if varies:
         moved = tuple((each, _by_interval(values), b) for each, values, b in moved)
         eta = eta if eta is None else eta[graph[names.INTERVAL_SUBJECT]]
+    if isinstance(parameter.shape, BoxCox) and eta is not None:
+        eta = parameter.shape.transformed(eta, shape)
     effect = eta if kappa is None else kappa if eta is None else eta + kappa
     value = parameter.individual(typical, moved, effect)
     dim = names.INTERVAL if varies else names.SUBJECT

@@ -19,13 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+import xarray as xr
 
+from bayesnlme import names
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.graph.correlation import Factor, correlation_factor, times_transpose
 from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.layers import Layer
 from bayesnlme.model.model import Model
-from bayesnlme.population.priors import Prior
+from bayesnlme.population.priors import Fixed, Prior
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -63,12 +65,14 @@ def random_effects(layer: Layer, lkj: float, centring: Centring | None = None) -
     if layer.blocks:
         dims = (called.effect, called.effect_bis)
         pm.Deterministic(called.corr, times_transpose(factor), dims=dims)
-    if centring is None:
-        standard = pm.Normal(called.standard, 0, 1, dims=(called.unit, called.effect))
-        effects = _scaled(standard, sd, factor if layer.blocks else None)
+    dims = (called.unit, called.effect)
+    if centring is None and not layer.tails:
+        standard = pm.Normal(called.standard, 0, 1, dims=dims)
     else:
-        effects = _partially_centred(layer, sd, factor, centring)
-    effects = pm.Deterministic(called.effects, effects, dims=(called.unit, called.effect))
+        columns = _standard_columns(layer, sd, factor, centring)
+        standard = pm.Deterministic(called.standard, pt.stack(columns, axis=1), dims=dims)
+    effects = _scaled(standard, sd, factor if layer.blocks else None)
+    effects = pm.Deterministic(called.effects, effects, dims=dims)
     return {name: effects[:, number] for number, name in enumerate(layer.effects)}
 
 
@@ -77,6 +81,29 @@ def effect_variables(model: Model) -> frozenset[str]:
     called = [each.names for each in model.layers]
     sampled = [each.names.sampled(name) for each in model.layers for name in each.effects]
     return frozenset([each.standard for each in called] + sampled)
+
+
+def prediction_inputs(model: Model, graph: pm.Model) -> list[str]:
+    """Name what the prediction is computed from: free variables, and effects at SD 1."""
+    sampled = effect_variables(model)
+    free = [each.name for each in graph.free_RVs if each.name not in sampled]
+    return free + [layer.names.standard for layer in model.layers]
+
+
+def new_effects(model: Model, draws: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
+    """Draw the effects at SD 1 of new subjects, as many as `draws` has, and put them there."""
+    redrawn = {}
+    for layer in model.layers:
+        known = draws[layer.names.standard]
+        values = rng.standard_normal(known.shape)
+        for name, prior in layer.tails.items():
+            place = {layer.names.effect: layer.effects.index(name)}
+            df = prior.value if isinstance(prior, Fixed) else draws[names.shape(name, "df")]
+            column = known.isel(place)
+            like = xr.zeros_like(column) + df
+            values[..., place[layer.names.effect]] = rng.standard_t(like.values)
+        redrawn[layer.names.standard] = known.copy(data=values)
+    return draws.assign(redrawn)
 
 
 def _scaled(standard: Tensor, sd: Tensor, factor: Factor | None) -> Tensor:
@@ -89,26 +116,32 @@ def _scaled(standard: Tensor, sd: Tensor, factor: Factor | None) -> Tensor:
     return pt.stack(columns, axis=1)
 
 
-def _partially_centred(layer: Layer, sd: Tensor, factor: Factor, centring: Centring) -> Tensor:
-    """Sample the effects one by one; a block's in the order of its factor."""
-    called = layer.names
+def _standard_columns(
+    layer: Layer, sd: Tensor, factor: Factor, centring: Centring | None
+) -> list[Tensor]:
+    """Sample the effects one by one, a block's in the order of its factor; return z of each."""
     order = [*layer.alone, *(name for block in layer.blocks for name in block)]
     standard: dict[int, Tensor] = {}
-    effects: dict[int, Tensor] = {}
     for name in order:
         k = layer.effects.index(name)
+        if centring is None:
+            standard[k] = _sampled(layer, name, 0.0, 1.0)
+            continue
         row, weight = factor[k], pt.constant(centring.weights[:, k])
         mean = sd[k] * sum((row[j] * standard[j] for j in row if j != k), start=pt.zeros(()))
-        log_spread = pt.log(sd[k] * row[k])
-        spread = pt.exp(weight * log_spread)
+        spread = pt.exp(weight * pt.log(sd[k] * row[k]))
         centre = weight * (centring.locations[name] + mean)
-        x = pm.Normal(called.sampled(name), centre, spread, dims=called.unit)
-        standard[k] = (x - centre) / spread
-        effects[k] = mean + pt.exp(log_spread) * standard[k]
-    dims = (called.unit, called.effect)
-    columns = [standard[k] for k in range(len(order))]
-    pm.Deterministic(called.standard, pt.stack(columns, axis=1), dims=dims)
-    return pt.stack([effects[k] for k in range(len(order))], axis=1)
+        standard[k] = (_sampled(layer, name, centre, spread) - centre) / spread
+    return [standard[k] for k in range(len(order))]
+
+
+def _sampled(layer: Layer, name: str, centre: Tensor | float, spread: Tensor | float) -> Tensor:
+    variable, dims = layer.names.sampled(name), layer.names.unit
+    tails = layer.tails.get(name)
+    if tails is None:
+        return pm.Normal(variable, centre, spread, dims=dims)
+    df = variable_of(names.shape(name, "df"), tails)
+    return pm.StudentT(variable, nu=df, mu=centre, sigma=spread, dims=dims)
 
 
 def _standard_deviations(layer: Layer) -> Tensor:

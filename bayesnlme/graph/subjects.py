@@ -24,6 +24,7 @@ from bayesnlme._types import Floats, Tensor
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.effects import effect_variables
+from bayesnlme.population.priors import Fixed
 
 type Values = Mapping[str, Floats | float]
 """Population parameters on their natural scale, by the names of the PyMC model."""
@@ -135,10 +136,22 @@ def _observed_density(population: Population) -> Tensor:
 def _effect_density(population: Population) -> Tensor:
     """Log density of each subject's random effects given Omega, shape (subject,)."""
     graph = population.pymc
+    layer = population.model.layers[0]
     eta, omega = graph[names.ETA], graph[names.OMEGA]
-    if not population.model.correlated:
-        return pm.logp(pm.Normal.dist(0, omega), eta).sum(axis=1)
-    factor = omega[:, None] * pt.linalg.cholesky(graph[names.OMEGA_CORR])
+    factor = omega[:, None] * pt.eye(len(layer.effects))
+    if layer.blocks:
+        factor = omega[:, None] * pt.linalg.cholesky(graph[names.OMEGA_CORR])
     standard = pt.linalg.solve_triangular(factor, eta.T, lower=True)
-    constant = -0.5 * eta.shape[1] * np.log(2 * np.pi) - pt.log(pt.diag(factor)).sum()
-    return constant - 0.5 * (standard**2).sum(axis=0)
+    density = -pt.log(pt.diag(factor)).sum()
+    for number, name in enumerate(layer.effects):
+        tails = layer.tails.get(name)
+        if tails is None:
+            density += pm.logp(pm.Normal.dist(), standard[number])
+        else:
+            df = (
+                np.float64(tails.value)
+                if isinstance(tails, Fixed)
+                else graph[names.shape(name, "df")]
+            )
+            density += pm.logp(pm.StudentT.dist(df), standard[number])
+    return density

@@ -22,6 +22,7 @@ from bayesnlme.data.rows import subject_occasions
 from bayesnlme.graph.build import Population
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.native import LogDensity
+from bayesnlme.model.layers import Layer
 from bayesnlme.names import SUBJECTS
 from bayesnlme.population.priors import Prior
 
@@ -75,6 +76,14 @@ def _place(density: Density, name: str) -> Integers:
     )
 
 
+def _effects_of(layer: Layer, density: Density) -> Integers:
+    """Say where a layer's effects stand, shape (unit, effect): in one variable or in several."""
+    together = _place(density, layer.names.standard)
+    if together.size:
+        return together.reshape(-1, len(layer.effects))
+    return np.stack([_place(density, layer.names.sampled(n)) for n in layer.effects], axis=1)
+
+
 def _effect_places(population: Population, density: Density) -> Integers:
     """Say where the effects of each subject stand, shape (subject, at most); -1 where fewer."""
     data = population.data
@@ -83,7 +92,7 @@ def _effect_places(population: Population, density: Density) -> Integers:
         subject = np.arange(data.n_subjects)
         if layer.names is not SUBJECTS:
             subject = subject_occasions(data).subject
-        rows = _place(density, layer.names.standard).reshape(subject.size, -1)
+        rows = _effects_of(layer, density)
         for one, row in zip(subject.tolist(), rows.tolist(), strict=True):
             listed[one].extend(row)
     places = np.full((data.n_subjects, max(map(len, listed))), -1, dtype=np.int64)
@@ -96,7 +105,7 @@ def _sd_places(population: Population, density: Density) -> Iterator[tuple[int, 
     """Yield where the log of each SD stands that is sampled so, and where its effects do."""
     for layer in population.model.layers:
         called = layer.names
-        effects = _place(density, called.standard).reshape(-1, len(layer.effects))
+        effects = _effects_of(layer, density)
         together = _place(density, f"{called.sd}_log__")
         for number, name in enumerate(layer.effects):
             alone = _place(density, f"{called.sd_of(name)}_log__")

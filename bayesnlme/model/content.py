@@ -12,6 +12,7 @@ from bayesnlme.model.model import Model
 from bayesnlme.observation.continuous import Residual, residual_from_dict
 from bayesnlme.odes.problem import DOSING
 from bayesnlme.population.covariates import Effect, effect_from_dict
+from bayesnlme.population.effects import Shape, shape_from_dict
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
 from bayesnlme.structural import disease, growth, pd, pk
@@ -23,6 +24,7 @@ _BLOCKS = ("correlated", "correlated_occasion")
 _FIELDS = ("name", "parameters", "structure", "observations", *_BLOCKS, "lkj")
 _DISTRIBUTIONS = {each.kind: each for each in get_args(Parameter.__value__)}
 _EFFECTS = {each.kind: each for each in get_args(Effect.__value__)}
+_SHAPES = {each.kind: each for each in get_args(Shape.__value__)}
 _RESIDUALS = {each.kind: each for each in get_args(Residual.__value__)}
 _PRIOR_FORMS = (
     'Write a number, {fixed = x}, {typical = x, rse = y} or {prior = "Gamma", alpha = 2, beta = 1}.'
@@ -66,6 +68,7 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
         "typical": _stated,
         "iiv": _stated,
         "iov": _stated,
+        "shape": _shape,
         "unit": entries.text,
         "covariates": _effects,
         "lower": entries.number,
@@ -74,6 +77,17 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
     taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
     with entries.at(where):
         return parameter_from_dict(name, taken)
+
+
+def _shape(value: Any, where: str) -> dict[str, Any]:
+    given = entries.table(value, where)
+    entries.keys(given, where, tuple(_SHAPES))
+    if len(given) != 1:
+        raise ModelError(f"{where}: write one of {{boxcox = 0.2}} and {{student_t = 5}}.")
+    taken = {key: _stated(each, f"{where}.{key}") for key, each in given.items()}
+    with entries.at(where):
+        shape_from_dict(taken, "the parameter")
+    return taken
 
 
 def _effects(value: Any, where: str) -> list[dict[str, Any]]:

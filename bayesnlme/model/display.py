@@ -75,14 +75,24 @@ def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[
 def _random_effects(model: Any) -> Iterator[Equation]:
     for layer in model.layers:
         for name in layer.alone:
-            effect, sd = _symbols(layer, name)
-            yield Equation(
-                left=effect,
-                right=rf"\sim \mathcal{{N}}(0,\; {sd}^2)",
-                text=f"{layer.names.of_parameter(name)} ~ Normal(0, {layer.names.sd_entry(name)})",
-            )
+            yield _alone(layer, name)
         for block in layer.blocks:
             yield _block(layer, block, model.lkj)
+
+
+def _alone(layer: Layer, name: str) -> Equation:
+    effect, sd = _symbols(layer, name)
+    written, sd_text = layer.names.of_parameter(name), layer.names.sd_entry(name)
+    tails = layer.tails.get(name)
+    if tails is None:
+        text, right = f"{written} ~ Normal(0, {sd_text})", rf"\sim \mathcal{{N}}(0,\; {sd}^2)"
+        return Equation(left=effect, right=right, text=text)
+    known = f"{tails.value:g}" if isinstance(tails, Fixed) else ""
+    return Equation(
+        left=effect,
+        right=rf"\sim t_{{{known or rf'\nu_{{{latex_name(name)}}}'}}}(0,\; {sd}^2)",
+        text=f"{written} ~ StudentT({known or names.shape(name, 'df')}, 0, {sd_text})",
+    )
 
 
 def _symbols(layer: Layer, name: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bayesnlme.names import OCCASIONS, SUBJECTS, Variability
+from bayesnlme.population.effects import Shape, StudentT
 from bayesnlme.population.parameters import Parameter
 from bayesnlme.population.priors import Fixed, Prior
 
@@ -20,16 +21,24 @@ class Layer:
         Of the SD of each parameter's effect, in the order of the parameters.
     blocks : tuple of tuples of str
         Parameters whose effects are correlated.
+    shapes : mapping of str to Shape
+        Of effects that are not normal.
     """
 
     names: Variability
     priors: Mapping[str, Prior | Fixed]
     blocks: tuple[tuple[str, ...], ...]
+    shapes: Mapping[str, Shape]
 
     @property
     def effects(self) -> tuple[str, ...]:
         """Parameters that have an effect, in order."""
         return tuple(self.priors)
+
+    @property
+    def tails(self) -> dict[str, Prior | Fixed]:
+        """Prior of the degrees of freedom of each effect that has Student's t distribution."""
+        return {k: each.prior() for k, each in self.shapes.items() if isinstance(each, StudentT)}
 
     @property
     def alone(self) -> tuple[str, ...]:
@@ -43,7 +52,8 @@ def subject_layer(
 ) -> Layer:
     """Return the random effects between subjects."""
     found = {name: each.iiv_prior() for name, each in parameters.items()}
-    return _layer(SUBJECTS, found, blocks)
+    shapes = {name: each.shape for name, each in parameters.items() if each.shape is not None}
+    return _layer(SUBJECTS, found, blocks, shapes)
 
 
 def occasion_layer(
@@ -51,16 +61,18 @@ def occasion_layer(
 ) -> Layer:
     """Return the random effects between the occasions of a subject."""
     found = {name: each.iov_prior() for name, each in parameters.items()}
-    return _layer(OCCASIONS, found, blocks)
+    return _layer(OCCASIONS, found, blocks, {})
 
 
 def _layer(
     called: Variability,
     priors: Mapping[str, Prior | Fixed | None],
     blocks: Sequence[Sequence[str]],
+    shapes: Mapping[str, Shape],
 ) -> Layer:
     return Layer(
         names=called,
         priors={name: prior for name, prior in priors.items() if prior is not None},
         blocks=tuple(tuple(block) for block in blocks),
+        shapes=shapes,
     )

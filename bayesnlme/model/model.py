@@ -16,6 +16,7 @@ from bayesnlme.model import display
 from bayesnlme.model.layers import Layer, occasion_layer, subject_layer
 from bayesnlme.model.priors import PriorRow, prior_rows
 from bayesnlme.observation.continuous import Residual
+from bayesnlme.population.effects import StudentT
 from bayesnlme.population.parameters import LogitNormal, LogNormal, Normal, Parameter
 from bayesnlme.population.priors import finite_number
 from bayesnlme.structural.base import Structure
@@ -280,6 +281,11 @@ def _check_blocks(model: Model, field: str, effects: Sequence[str], sd: str) -> 
                 )
             if name not in effects:
                 raise ModelError(f"{field}: {name} has no random effect. Give it {sd}=....")
+            if sd == "iiv" and isinstance(model.parameters[name].shape, StudentT):
+                raise ModelError(
+                    f"{field}: the random effect on {name} has Student's t distribution, which "
+                    "no block can hold. Take it out of the block, or leave out its shape."
+                )
             if name in seen:
                 raise ModelError(f"{field}: {name} stands twice. Name each parameter once.")
             seen.add(name)

@@ -99,9 +99,16 @@ def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Ite
         yield PriorRow(
             name=layer.names.sd_entry(name),
             prior=prior,
-            meaning=f"SD of the {effect[0]} on {name}",
+            meaning=f"{'scale' if name in layer.tails else 'SD'} of the {effect[0]} on {name}",
             unit=given.unit if given.kind == "Normal" else None,
             default=isinstance(given.iiv if layer.names is SUBJECTS else given.iov, float),
+        )
+    for name, shape in layer.shapes.items():
+        yield PriorRow(
+            name=names.shape(name, shape.variable),
+            prior=shape.prior(),
+            meaning=f"{shape.meaning} on {name}",
+            default=isinstance(shape.value, float),
         )
     for block in layer.blocks:
         yield PriorRow(

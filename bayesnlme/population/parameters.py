@@ -34,6 +34,7 @@ from bayesnlme.population.covariates import (
     latex_centred,
     latex_name,
 )
+from bayesnlme.population.effects import BoxCox, Shape, StudentT, shape_from_dict
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
@@ -60,6 +61,7 @@ class _Individual(ABC):
     _: KW_ONLY
     iiv: Stated | None = None
     iov: Stated | None = None
+    shape: Shape | None = None
     unit: str | None = None
     covariates: tuple[Effect, ...] = ()
 
@@ -78,6 +80,7 @@ class _Individual(ABC):
         object.__setattr__(self, "covariates", _effects(self.covariates))
         if self.unit is not None and (not isinstance(self.unit, str) or not self.unit.strip()):
             raise ModelError(f"unit={self.unit!r} must be text, such as 'L/h', or left out.")
+        _check_shape(self.kind, self.shape, self.iiv)
         self.iiv_prior()
         self.iov_prior()
         self.typical_prior()
@@ -92,12 +95,18 @@ class _Individual(ABC):
 
     def effect_text(self, name: str) -> str:
         """Write the sum of the random effects in plain text, empty without any."""
-        parts = [(self.iiv, names.SUBJECTS), (self.iov, names.OCCASIONS)]
-        return " + ".join(layer.of_parameter(name) for sd, layer in parts if sd is not None)
+        eta, kappa = (layer.of_parameter(name) for layer in names.LAYERS)
+        if isinstance(self.shape, BoxCox):
+            eta = self.shape.text(eta, _number_or(self.shape, names.shape(name, "boxcox")))
+        parts = [(self.iiv, eta), (self.iov, kappa)]
+        return " + ".join(text for sd, text in parts if sd is not None)
 
     def effect_latex(self, name: str) -> str:
         """Write the sum of the random effects in LaTeX, empty without any."""
-        parts = [(self.iiv, rf"\eta_{{{name},i}}"), (self.iov, rf"\kappa_{{{name},ik}}")]
+        eta = rf"\eta_{{{name},i}}"
+        if isinstance(self.shape, BoxCox):
+            eta = self.shape.latex(eta, _number_or(self.shape, rf"\lambda_{{{name}}}"))
+        parts = [(self.iiv, eta), (self.iov, rf"\kappa_{{{name},ik}}")]
         return " + ".join(text for sd, text in parts if sd is not None)
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +119,8 @@ class _Individual(ABC):
             value = getattr(self, name)
             if value is not None:
                 entries[name] = prior_to_value(value)
+        if self.shape is not None:
+            entries["shape"] = self.shape.to_dict()
         if self.unit is not None:
             entries["unit"] = self.unit
         if self.covariates:
@@ -130,6 +141,9 @@ class LogNormal(_Individual):
     iov : float, Prior, Fixed or None
         SD of a further random effect of each occasion of a subject, on the log scale. The
         occasions are those of the table's column OCC.
+    shape : BoxCox, StudentT or None
+        Distribution of the random effect between subjects where it is not normal, see
+        :mod:`bayesnlme.population.effects`.
     unit : str or None
         Unit of the parameter, such as ``"L/h"``.
     covariates : iterable of Effect
@@ -360,7 +374,7 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
         raise ModelError(f"parameter {name}: no distribution {kind!r}. {near}")
     if "typical" not in given:
         raise ModelError(f"parameter {name}: 'typical' is missing.")
-    allowed = {"typical", "iiv", "iov", "unit", "covariates"}
+    allowed = {"typical", "iiv", "iov", "shape", "unit", "covariates"}
     allowed |= {"lower", "upper"} if kind == "LogitNormal" else set()
     for key in given:
         if key not in allowed:
@@ -368,9 +382,32 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
     given["typical"] = prior_from_value(given["typical"], f"{name} typical")
     for each in ("iiv", "iov"):
         given[each] = prior_from_value(given.get(each), f"{name} {each}")
+    if "shape" in given:
+        given["shape"] = shape_from_dict(given["shape"], name)
     effects: Iterable[Mapping[str, Any]] = given.pop("covariates", ())
     given["covariates"] = tuple(effect_from_dict(each, name) for each in effects)
     return _KINDS[kind](given.pop("typical"), **given)
+
+
+def _number_or(shape: BoxCox, name: str) -> str:
+    return f"{shape.value.value:g}" if isinstance(shape.value, Fixed) else name
+
+
+def _check_shape(kind: str, shape: object, iiv: object) -> None:
+    if shape is None:
+        return
+    if not isinstance(shape, BoxCox | StudentT):
+        raise ModelError(
+            f"shape={shape!r} is no distribution of a random effect. Use bn.effects.boxcox(0.2) or "
+            "bn.effects.student_t(df=5)."
+        )
+    if iiv is None:
+        raise ModelError(f"{kind}: a shape without a random effect. Give iiv=... too.")
+    if isinstance(shape, BoxCox) and kind == "Normal":
+        raise ModelError(
+            "Normal: the Box-Cox transform needs an effect without a unit. Use bn.LogNormal, "
+            "bn.LogitNormal or bn.effects.student_t(df=...)."
+        )
 
 
 def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:

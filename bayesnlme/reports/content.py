@@ -140,6 +140,13 @@ def _kind(model: Model, name: str) -> str:
             return f"Standard deviations of the {words}"
         if name.startswith(f"{layer.corr}["):
             return f"Correlations of the {words}"
+    shapes = {
+        names.shape(parameter, shape.variable)
+        for layer in model.layers
+        for parameter, shape in layer.shapes.items()
+    }
+    if name in shapes:
+        return "Shapes of the random effects"
     residual = {
         names.magnitude(output, each)
         for output, error in model.observations.items()

@@ -68,6 +68,7 @@ def population_rows(model: Model, posterior: xr.Dataset, units: Mapping[str, str
     yield from _coefficient_rows(model, posterior)
     for layer in model.layers:
         yield from _sd_rows(model, layer, posterior)
+        yield from _shape_rows(layer, posterior)
         yield from _correlation_rows(layer, posterior)
     for output, residual in model.observations.items():
         for magnitude, prior in residual.priors().items():
@@ -107,6 +108,13 @@ def _sd_rows(model: Model, layer: Layer, posterior: xr.Dataset) -> Iterator[Row]
             yield layer.names.sd_entry(name), draws, unit
 
 
+def _shape_rows(layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
+    for name, shape in layer.shapes.items():
+        variable = names.shape(name, shape.variable)
+        if variable in posterior:
+            yield variable, posterior[variable], ""
+
+
 def _correlation_rows(layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
     called = layer.names
     for block in layer.blocks:
@@ -123,7 +131,7 @@ def _log_scale_cv(model: Model, draws: xr.Dataset) -> dict[str, xr.DataArray]:
         layer.names.sd_entry(name)
         for layer in model.layers
         for name in layer.effects
-        if model.parameters[name].kind == "LogNormal"
+        if model.parameters[name].kind == "LogNormal" and name not in layer.shapes
     ]
     return {name: cv_percent(draws[name]).median() for name in log_scale if name in draws}
 

@@ -61,11 +61,12 @@ def main(tables):
             every_other_sparse(rich),
         ),
     }
-    cases |= {"phenobarbital (sparse)": phenobarbital(path) for path in tables}
+    for path in tables:
+        cases["phenobarbital (sparse)"] = phenobarbital(path)
     for name, (model, data) in cases.items():
         for form in FORMS:
             ess, divergences = effort(model, data, form)
-            print(f"{name:45} {form:12} {ess:6.1f} {divergences:4d}", flush=True)
+            sys.stdout.write(f"{name:45} {form:12} {ess:6.1f} {divergences:4d}\n")
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def model_of(structure=None, **changes):
         "name": "occasions",
         "parameters": {
             "CL": bn.LogNormal(2.0, iiv=0.3, iov=0.2),
-            "V": bn.LogNormal(10.0, iov=bn.Prior("LogNormal", mu=-2, sigma=0.5)),
+            "V": bn.LogNormal(10.0, iov=bn.Prior("Gamma", alpha=2, beta=10)),
         },
         "structure": structure or bn.pk.one_compartment(),
         "observations": {"conc": bn.additive(0.5)},
@@ -99,7 +99,7 @@ def by_hand(point):
     half = np.sqrt(np.pi / 2)
     for value, mean in ((omega, 0.3), (sd_CL, 0.2), (sd, 0.5)):
         total += stats.halfnorm.logpdf(value, scale=mean * half) + np.log(value)
-    total += stats.norm.logpdf(np.log(sd_V), -2, 0.5)
+    total += stats.gamma.logpdf(sd_V, 2, scale=0.1) + np.log(sd_V)
     return total + stats.beta.logpdf(place, 2, 2) + np.log(place * (1 - place))
 
 
