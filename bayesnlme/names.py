@@ -98,9 +98,9 @@ def typical(parameter: str) -> str:
     return f"{parameter}_pop"
 
 
-def coefficient(parameter: str, covariate: str) -> str:
-    """Name a covariate's coefficient: ``"CL_WT"``."""
-    return f"{parameter}_{covariate}"
+def coefficient(parameter: str, covariate: str, which: str = "") -> str:
+    """Name a covariate's coefficient: ``"CL_WT"``, of several ``"CL_PMA_half"``."""
+    return f"{parameter}_{covariate}_{which}" if which else f"{parameter}_{covariate}"
 
 
 def levels(parameter: str, covariate: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -21,6 +22,7 @@ from bayesnlme.model.model import Model
 from bayesnlme.names import Variability
 from bayesnlme.population.covariates import Categorical, Effect
 from bayesnlme.population.effects import BoxCox
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Moved, Parameter
 from bayesnlme.population.priors import Fixed, Prior
 
@@ -275,7 +277,13 @@ def _typical(name: str, parameter: Parameter) -> Tensor:
     return pm.Deterministic(variable, parameter.lower + (parameter.upper - parameter.lower) * share)
 
 
-def _effect_coefficient(name: str, parameter: Parameter, effect: Effect) -> Tensor:
+def _effect_coefficient(name: str, parameter: Parameter, effect: Effect) -> Any:
+    """Return an effect's coefficient, or all of them by name."""
+    if isinstance(effect, Maturation | Function):
+        return {
+            which: variable_of(names.coefficient(name, effect.covariate, which), prior)
+            for which, prior in effect.coefficients.items()
+        }
     prior = effect.prior(parameter.scale)
     variable = names.coefficient(name, effect.covariate)
     if not isinstance(effect, Categorical):

@@ -11,8 +11,15 @@ from bayesnlme.model.entries import Read
 from bayesnlme.model.model import Model
 from bayesnlme.observation.continuous import Residual, residual_from_dict
 from bayesnlme.odes.problem import DOSING
-from bayesnlme.population.covariates import Effect, effect_from_dict
+from bayesnlme.population.covariates import (
+    Categorical,
+    Exponential,
+    Linear,
+    Power,
+    effect_from_dict,
+)
 from bayesnlme.population.effects import Shape, shape_from_dict
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
 from bayesnlme.structural import disease, growth, pd, pk
@@ -23,7 +30,8 @@ from bayesnlme.structural.custom import ode_from_dict, solver_from_dict
 _BLOCKS = ("correlated", "correlated_occasion")
 _FIELDS = ("name", "parameters", "structure", "observations", *_BLOCKS, "lkj")
 _DISTRIBUTIONS = {each.kind: each for each in get_args(Parameter.__value__)}
-_EFFECTS = {each.kind: each for each in get_args(Effect.__value__)}
+_EFFECTS: dict[str, Any] = {each.kind: each for each in (Power, Exponential, Linear, Categorical)}
+_FACTORS: dict[str, Any] = {each.kind: each for each in (Maturation, Function)}
 _SHAPES = {each.kind: each for each in get_args(Shape.__value__)}
 _RESIDUALS = {each.kind: each for each in get_args(Residual.__value__)}
 _PRIOR_FORMS = (
@@ -98,6 +106,8 @@ def _effects(value: Any, where: str) -> list[dict[str, Any]]:
 
 def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Take an effect's entries, refusing what :func:`effect_from_dict` would refuse."""
+    if given.get("effect") in _FACTORS:
+        return _factor(given, where)
     entries.keys(given, where, _effect_keys(given, where), ("effect", "covariate", "reference"))
     if {"coefficient", "exponent"} <= set(given):
         raise ModelError(f"{where}: coefficient and exponent mean the same. Keep one.")
@@ -115,10 +125,33 @@ def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return taken
 
 
+def _factor(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    needed = {"maturation": ("half", "hill"), "function": ("equation",)}[given["effect"]]
+    further = ("coefficients",) if given["effect"] == "function" else ()
+    entries.keys(given, where, ("effect", "covariate", *needed, *further), ("covariate", *needed))
+    read: dict[str, Read] = {
+        "effect": entries.text,
+        "covariate": entries.text,
+        "half": _stated,
+        "hill": _stated,
+        "equation": entries.text,
+        "coefficients": _coefficients,
+    }
+    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    with entries.at(where):
+        effect_from_dict(taken, "the parameter")
+    return taken
+
+
+def _coefficients(value: Any, where: str) -> dict[str, Any]:
+    given = entries.table(value, where)
+    return {name: _stated(each, entries.below(where, name)) for name, each in given.items()}
+
+
 def _effect_keys(given: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if "effect" not in given:
         return ("effect", "covariate", "reference", "coefficient", "exponent")
-    cls = entries.choice(given["effect"], _EFFECTS, f"{where}.effect")
+    cls = entries.choice(given["effect"], _EFFECTS | _FACTORS, f"{where}.effect")
     exponent = ("exponent",) if given["effect"] == "power" else ()
     return ("effect", *(each.name for each in fields(cls)), *exponent)
 

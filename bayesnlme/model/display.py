@@ -5,9 +5,9 @@ from typing import Any
 
 from bayesnlme import names
 from bayesnlme.model.layers import Layer
-from bayesnlme.population.covariates import latex_name
+from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.parameters import Parameter
-from bayesnlme.population.priors import Fixed
+from bayesnlme.population.priors import Fixed, Prior
 from bayesnlme.structural.base import Equation
 
 type Section = tuple[str, tuple[Equation, ...]]
@@ -59,17 +59,25 @@ def _individual(model: Any) -> Iterator[Equation]:
         )
 
 
-def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[str, str]:
+def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[str, Any]:
     """Write each covariate's coefficient: its name, or its value where it is known."""
-    words = {}
+    words: dict[str, Any] = {}
     for effect in parameter.covariates:
-        variable = names.coefficient(name, effect.covariate)
-        if isinstance(effect.coefficient, Fixed):
-            words[effect.covariate] = f"{effect.coefficient.value:g}"
+        if isinstance(effect, Maturation | Function):
+            words[effect.covariate] = {
+                which: _word(names.coefficient(name, effect.covariate, which), each, latex=latex)
+                for which, each in effect.coefficients.items()
+            }
         else:
-            escaped = latex_name(variable)
-            words[effect.covariate] = rf"\beta_{{\mathrm{{{escaped}}}}}" if latex else variable
+            variable = names.coefficient(name, effect.covariate)
+            words[effect.covariate] = _word(variable, effect.coefficient, latex=latex)
     return words
+
+
+def _word(variable: str, value: Prior | Fixed | None, *, latex: bool) -> str:
+    if isinstance(value, Fixed):
+        return f"{value.value:g}"
+    return rf"\beta_{{\mathrm{{{latex_name(variable)}}}}}" if latex else variable
 
 
 def _random_effects(model: Any) -> Iterator[Equation]:

@@ -10,7 +10,8 @@ from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import DataError, Finding, ModelError, Severity, did_you_mean
 from bayesnlme.model.model import Model
 from bayesnlme.model.units import unit_findings
-from bayesnlme.population.covariates import Categorical, Effect, level_label
+from bayesnlme.population.covariates import Categorical, Continuous, Effect, level_label
+from bayesnlme.population.factors import Factor
 from bayesnlme.population.priors import Fixed
 
 
@@ -227,7 +228,7 @@ def _level_findings(effect: Categorical, data: Dataset) -> Iterator[Finding]:
         )
 
 
-def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
+def _number_findings(effect: Continuous | Factor, data: Dataset) -> Iterator[Finding]:
     covariate = data.covariates[effect.covariate]
     if not covariate.numeric:
         yield Finding(
@@ -236,7 +237,7 @@ def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
             remedy=f"Use bn.covariates.categorical({effect.covariate!r}, reference=...).",
             column=effect.covariate,
         )
-    elif effect.kind == "power":
+    elif effect.positive:
         records = data.records
         wrong = np.flatnonzero(covariate.values <= 0)
         _, first = np.unique(records.subject[wrong], return_index=True)
@@ -244,7 +245,7 @@ def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
             yield Finding(
                 code="E_COVARIATE_NOT_POSITIVE",
                 message=f"{effect.covariate} is {covariate.values[i]:g}; "
-                "a power effect needs positive values.",
+                f"a {effect.kind} effect needs positive values.",
                 remedy="Correct the value, or use an exponential or linear effect.",
                 subject=data.subjects[records.subject[i]],
                 row=int(records.row[i]),

@@ -7,6 +7,7 @@ from bayesnlme import names
 from bayesnlme.model.layers import Layer
 from bayesnlme.names import OCCASIONS, SUBJECTS
 from bayesnlme.observation.continuous import Residual
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import LKJ, Fixed, Prior
 
@@ -84,6 +85,14 @@ def _typical(name: str, parameter: Parameter) -> PriorRow:
 
 def _coefficients(name: str, parameter: Parameter) -> Iterator[PriorRow]:
     for effect in parameter.covariates:
+        if isinstance(effect, Maturation | Function):
+            for which, prior in effect.coefficients.items():
+                yield PriorRow(
+                    name=names.coefficient(name, effect.covariate, which),
+                    prior=prior,
+                    meaning=f"{which} in the {effect.kind} effect of {effect.covariate} on {name}",
+                )
+            continue
         yield PriorRow(
             name=names.coefficient(name, effect.covariate),
             prior=effect.prior(parameter.scale),

@@ -32,9 +32,9 @@ from bayesnlme.population.covariates import (
     centred,
     effect_from_dict,
     latex_centred,
-    latex_name,
 )
 from bayesnlme.population.effects import BoxCox, Shape, StudentT, shape_from_dict
+from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
@@ -49,8 +49,8 @@ from bayesnlme.population.priors import (
     stated,
 )
 
-type Moved = Sequence[tuple[Effect, Tensor, Tensor]]
-"""Effects with the covariate's values, shape (subject,), and their coefficients."""
+type Moved = Sequence[tuple[Effect, Tensor, Any]]
+"""Effects with the covariate's values, shape (subject,), and the coefficient or those by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +180,13 @@ class LogNormal(_Individual):
         """Move a value to the scale on which random effects are added."""
         return pt.log(value)
 
-    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
         factors = [e.text(coefficients[e.covariate]) for e in self.covariates]
         noise = [f"exp({effect})"] if (effect := self.effect_text(name)) else []
         return " * ".join([f"{name}_pop", *factors, *noise])
 
-    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
         factors = [e.latex(coefficients[e.covariate]) for e in self.covariates]
         noise = [rf"e^{{{effect}}}"] if (effect := self.effect_latex(name)) else []
@@ -237,7 +237,7 @@ class Normal(_Individual):
         """Move a value to the scale on which random effects are added."""
         return value
 
-    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
         factors = [e for e in self.covariates if not e.additive_on_normal]
         terms = [e for e in self.covariates if e.additive_on_normal]
@@ -246,7 +246,7 @@ class Normal(_Individual):
         noise = [effect] if (effect := self.effect_text(name)) else []
         return " + ".join([product, *added, *noise])
 
-    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
         factors = [e for e in self.covariates if not e.additive_on_normal]
         terms = [e for e in self.covariates if e.additive_on_normal]
@@ -328,14 +328,14 @@ class LogitNormal(_Individual):
         share = (value - self.lower) / (self.upper - self.lower)
         return pt.log(share) - pt.log1p(-share)
 
-    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
         added = [_term_text(e, coefficients[e.covariate]) for e in self.covariates]
         noise = [effect] if (effect := self.effect_text(name)) else []
         inside = " + ".join([f"logit({name}_pop)", *added, *noise])
         return f"logistic({inside}){self._between()}"
 
-    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
         added = [_term_latex(e, coefficients[e.covariate]) for e in self.covariates]
         noise = [effect] if (effect := self.effect_latex(name)) else []
@@ -417,8 +417,8 @@ def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:
 def _effects(given: Any) -> tuple[Effect, ...]:
     """Return covariate effects as a tuple, refusing what is none and two of one covariate."""
     listed = list(given) if isinstance(given, Iterable) else [given]
-    if isinstance(given, str | Continuous | Categorical) or not all(
-        isinstance(each, Continuous | Categorical) for each in listed
+    if isinstance(given, str) or not all(
+        isinstance(each, Continuous | Categorical | Maturation | Function) for each in listed
     ):
         raise ModelError(
             f"covariates={given!r} must be a list of effects, such as "
@@ -431,8 +431,10 @@ def _effects(given: Any) -> tuple[Effect, ...]:
     return tuple(listed)
 
 
-def _term_text(effect: Effect, coefficient: str) -> str:
+def _term_text(effect: Effect, coefficient: Any) -> str:
     """Write an effect that is added on the line."""
+    if isinstance(effect, Maturation | Function):
+        return f"log({effect.text(coefficient)})"
     if isinstance(effect, Categorical):
         return f"{coefficient}[{effect.covariate}]"
     if isinstance(effect, Power):
@@ -440,8 +442,10 @@ def _term_text(effect: Effect, coefficient: str) -> str:
     return f"{coefficient} ({centred(effect.covariate, effect.reference)})"
 
 
-def _term_latex(effect: Effect, coefficient: str) -> str:
+def _term_latex(effect: Effect, coefficient: Any) -> str:
     """Write an effect that is added on the line, in LaTeX."""
+    if isinstance(effect, Maturation | Function):
+        return rf"\log\left({effect.latex(coefficient)}\right)"
     name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
     if isinstance(effect, Categorical):
         return rf"{coefficient}[{name}]"

@@ -12,6 +12,7 @@ from bayesnlme import names
 from bayesnlme.model.layers import Layer
 from bayesnlme.model.model import Model
 from bayesnlme.population.covariates import Categorical
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.priors import Fixed
 
 COLUMNS = (
@@ -88,6 +89,12 @@ def _typical_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
 def _coefficient_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
     for name, parameter in model.parameters.items():
         for effect in parameter.covariates:
+            if isinstance(effect, Maturation | Function):
+                for which in effect.coefficients:
+                    variable = names.coefficient(name, effect.covariate, which)
+                    if variable in posterior:
+                        yield variable, posterior[variable], ""
+                continue
             variable = names.coefficient(name, effect.covariate)
             if variable not in posterior:
                 continue
