@@ -30,6 +30,7 @@ _HOMES = {
     "build": "bayesnlme.graph.build",
     "check": "bayesnlme.graph.check",
     "combined": "bayesnlme.observation.continuous",
+    "covariate_forest": "bayesnlme.diagnostics.forest",
     "curve": "bayesnlme.structural.curve",
     "fit": "bayesnlme.inference.fit",
     "fixed": "bayesnlme.population.priors",

@@ -196,7 +196,8 @@ def _covariate_findings(parameter: str, effect: Effect, data: Dataset) -> Iterat
         yield Finding(
             code="E_COVARIATE_MISSING",
             message=f"Covariate {name} is missing, but {parameter} depends on it.",
-            remedy="Fill the cell, or leave the subject out with .subset(subjects=[...]).",
+            remedy=f'Fill the cell, or all by a rule with .fill({name}="median"), or leave the '
+            "subject out with .subset(subjects=[...]).",
             subject=_subject_of(data, int(row)),
             row=int(row),
             column=name,

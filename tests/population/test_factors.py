@@ -190,7 +190,11 @@ def test_a_wrong_maturation_in_a_file_is_refused_by_its_path(old, new, said):
 def test_a_wrong_function_in_a_file_is_refused_by_its_path():
     text = write_model(model_of(LOSS))
     for old, new, said in (
-        ("time = 50.0", "tim = 50.0", "covariates[1]: function('PMA'): the coefficient tim is in no"),
+        (
+            "time = 50.0",
+            "tim = 50.0",
+            "function('PMA'): the coefficient tim is in no place",
+        ),
         ("time = 50.0", 'time = "x"', "covariates[1].coefficients.time: 'x' is not a number"),
     ):
         assert old in text
