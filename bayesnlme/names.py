@@ -1,8 +1,12 @@
 """Names of variables and dimensions, minted once; everything else asks here."""
 
+from dataclasses import dataclass, fields
+
 SUBJECT = "subject"
+SUBJECT_OCCASION = "subject_occasion"
 INTERVAL = "interval"
 INTERVAL_SUBJECT = "interval_subject"
+INTERVAL_OCCASION = "interval_occasion"
 OBSERVATION = "observation"
 EFFECT = "effect"
 EFFECT_BIS = "effect_bis"
@@ -11,7 +15,82 @@ OMEGA = "omega"
 OMEGA_CORR = "omega_corr"
 ETA = "eta"
 ETA_STANDARD = "eta_standard"
+CENTRING = "eta_centring"
 PREDICTION = "prediction"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variability:
+    """Names of one layer of random effects.
+
+    Attributes
+    ----------
+    unit : str
+        Dim of what has the effects.
+    effect, effect_bis : str
+        Dims of the parameters that have one.
+    sd, corr : str
+        SDs of the effects and their correlation matrix.
+    effects, standard : str
+        The effects, and the same at SD 1 without correlation.
+    """
+
+    unit: str
+    effect: str
+    effect_bis: str
+    sd: str
+    corr: str
+    effects: str
+    standard: str
+
+    def sd_of(self, parameter: str) -> str:
+        """Name one effect's SD where it is a variable of its own: ``"omega_CL"``."""
+        return f"{self.sd}_{parameter}"
+
+    def sd_entry(self, parameter: str) -> str:
+        """Name one effect's SD in tables: ``"omega[CL]"``."""
+        return f"{self.sd}[{parameter}]"
+
+    def sampled(self, parameter: str) -> str:
+        """Name one effect where it is a variable of its own: ``"eta_sampled_CL"``."""
+        return f"{self.effects}_sampled_{parameter}"
+
+    def of_parameter(self, parameter: str) -> str:
+        """Name one effect in equations: ``"eta_CL"``."""
+        return f"{self.effects}_{parameter}"
+
+    def correlation(self, block: tuple[str, ...]) -> str:
+        """Name the correlations of one block: ``"omega_corr[CL, V]"``."""
+        return f"{self.corr}[{', '.join(block)}]"
+
+    def partial(self, block: tuple[str, ...]) -> str:
+        """Name a block's partial correlations, moved to (0, 1): ``"corr_CL_V_partial"``."""
+        return f"{self.corr.removeprefix('omega_')}_{'_'.join(block)}_partial"
+
+
+SUBJECTS = Variability(
+    unit=SUBJECT,
+    effect=EFFECT,
+    effect_bis=EFFECT_BIS,
+    sd=OMEGA,
+    corr=OMEGA_CORR,
+    effects=ETA,
+    standard=ETA_STANDARD,
+)
+"""Between subjects."""
+
+OCCASIONS = Variability(
+    unit=SUBJECT_OCCASION,
+    effect="occasion_effect",
+    effect_bis="occasion_effect_bis",
+    sd="omega_iov",
+    corr="omega_iov_corr",
+    effects="kappa",
+    standard="kappa_standard",
+)
+"""Between the occasions of a subject."""
+
+LAYERS = (SUBJECTS, OCCASIONS)
 
 
 def typical(parameter: str) -> str:
@@ -19,9 +98,9 @@ def typical(parameter: str) -> str:
     return f"{parameter}_pop"
 
 
-def coefficient(parameter: str, covariate: str) -> str:
-    """Name a covariate's coefficient: ``"CL_WT"``."""
-    return f"{parameter}_{covariate}"
+def coefficient(parameter: str, covariate: str, which: str = "") -> str:
+    """Name a covariate's coefficient: ``"CL_WT"``, of several ``"CL_PMA_half"``."""
+    return f"{parameter}_{covariate}_{which}" if which else f"{parameter}_{covariate}"
 
 
 def levels(parameter: str, covariate: str) -> str:
@@ -29,19 +108,9 @@ def levels(parameter: str, covariate: str) -> str:
     return f"{parameter}_{covariate}_level"
 
 
-def random_effect_sd(parameter: str) -> str:
-    """Name one random effect's SD where it is a variable of its own: ``"omega_CL"``."""
-    return f"{OMEGA}_{parameter}"
-
-
-def correlation(block: tuple[str, ...]) -> str:
-    """Name the correlations of one block: ``"omega_corr[CL, V]"``."""
-    return f"{OMEGA_CORR}[{', '.join(block)}]"
-
-
-def partial(block: tuple[str, ...]) -> str:
-    """Name the partial correlations of one block, moved to (0, 1): ``"corr_CL_V_partial"``."""
-    return f"corr_{'_'.join(block)}_partial"
+def shape(parameter: str, variable: str) -> str:
+    """Name what a random effect's distribution has besides its SD: ``"CL_boxcox"``."""
+    return f"{parameter}_{variable}"
 
 
 def magnitude(output: str, name: str) -> str:
@@ -83,6 +152,11 @@ def interval(subject: str, start: float, number: int) -> str:
     return label if number == 1 else f"{label}#{number}"
 
 
+def subject_occasion(subject: str, occasion: str) -> str:
+    """Name an occasion of a subject: ``"7/2"``."""
+    return f"{subject}/{occasion}"
+
+
 def level_codes(parameter: str, covariate: str) -> str:
     """Name the data container of the level codes that one parameter's effect uses."""
     return f"covariate_{covariate}_for_{parameter}"
@@ -94,8 +168,8 @@ def covariate(name: str) -> str:
 
 
 RESERVED = frozenset(
-    {SUBJECT, INTERVAL, INTERVAL_SUBJECT, OBSERVATION, EFFECT, EFFECT_BIS}
-    | {OMEGA, OMEGA_CORR, ETA, ETA_STANDARD, PREDICTION}
-    | {"t", "y", "p", "chain", "draw", "occasion", "output"}
+    {SUBJECT, SUBJECT_OCCASION, INTERVAL, INTERVAL_SUBJECT, INTERVAL_OCCASION, OBSERVATION}
+    | {getattr(each, field.name) for each in LAYERS for field in fields(each)}
+    | {"t", "y", "p", "chain", "draw", "occasion", "output", CENTRING, PREDICTION}
 )
 """Names that a parameter or an output may not take."""

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from bayesnlme.data import filling, summary
 from bayesnlme.data import observation_kinds as kinds
-from bayesnlme.data import summary
 from bayesnlme.data.arrays import Booleans, Integers
 from bayesnlme.data.kind import Kind
 from bayesnlme.data.records import (
@@ -126,8 +126,8 @@ class Dataset:
 
         Doses and other records of a kept subject stay, whatever `outputs` and
         `where` say. An observation that is left out of a kept subject stays as
-        a record of its covariates (EVID 2) where a covariate varies within a
-        subject, for it says when. A subject left without observations is taken
+        a record of its covariates and occasion (EVID 2) where one of them varies
+        within a subject, for it says when. A subject left without observations is taken
         out, and a note in ``findings`` says so.
 
         Parameters
@@ -169,6 +169,35 @@ class Dataset:
             scored = np.flatnonzero(keep & records.scored)
             keep[scored] = [bool(where(rows[i])) for i in scored]
         return self._restricted(keep, asked)
+
+    def fill(self, **rules: str | float) -> Self:
+        """Fill missing covariate values.
+
+        Parameters
+        ----------
+        **rules : str or float
+            For each covariate to be filled: ``"median"`` (of the subjects' medians), ``"locf"``
+            (the subject's last known value, before its first one that), or a value.
+
+        Returns
+        -------
+        Dataset
+            A note in ``findings`` says what was filled.
+
+        Raises
+        ------
+        DataError
+            If there is no such covariate, the rule is none for it, or leaves a hole.
+
+        Examples
+        --------
+        >>> from bayesnlme.data import read_data
+        >>> table = {"ID": [1, 2, 3], "TIME": 0, "DV": 1.0, "WT": [60, None, 80]}
+        >>> read_data(pd.DataFrame(table)).fill(WT="median").covariates["WT"].values.tolist()
+        [60.0, 70.0, 80.0]
+        """
+        covariates, notes = filling.fill(self.covariates, self.records, rules)
+        return replace(self, covariates=covariates, findings=(*self.findings, *notes))
 
     def to_frame(self) -> pd.DataFrame:
         """Write the data as a table with canonical columns.
@@ -223,7 +252,10 @@ class Dataset:
 
     @property
     def _varies(self) -> bool:
-        return not all(each.constant for each in self.covariates.values())
+        """Whether a covariate or the occasion changes within a subject."""
+        records = self.records
+        turns = (np.diff(records.subject) == 0) & (np.diff(records.occasion) != 0)
+        return bool(turns.any()) or not all(each.constant for each in self.covariates.values())
 
     def _restricted(self, keep: Booleans, asked: Booleans) -> Self:
         observed = np.unique(self.records.subject[keep & self.records.scored])

@@ -111,3 +111,23 @@ SUBJECT_LEFT_OUT = Kind(
     message="No observation of this subject is left, so the part holds nothing of it.",
     remedy="Widen the choice if the subject should stay.",
 )
+FILL_NOT_THERE = Kind(
+    code="E_FILL_NOT_THERE",
+    message="The data have no covariate {label!r} to fill.",
+    remedy="{near}",
+)
+FILL_RULE = Kind(
+    code="E_FILL_RULE",
+    message="{rule} is no rule by which {column} can be filled.",
+    remedy="Use {wanted}.",
+)
+FILL_LEFT = Kind(
+    code="E_FILL_LEFT",
+    message="{column} is still missing after filling by {rule}: the subject has no value at all.",
+    remedy="Fill by a value or the median, or leave the subject out.",
+)
+FILLED = Kind(
+    code="N_COVARIATE_FILLED",
+    message="{count} missing values of {column} were filled by {rule}.",
+    remedy="Read on if that is meant.",
+)

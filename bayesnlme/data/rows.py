@@ -1,4 +1,4 @@
-"""Rows of individual parameters: where a subject's covariates change, and what holds when.
+"""Rows of individual parameters: where covariates or the occasion change, and what holds when.
 
 Over which interval the covariates of a record hold is said by
 `Dataset.covariate_interpolation`. Under ``"locf"`` (last observation carried forward) a row comes
@@ -61,9 +61,9 @@ class Rows:
 
 
 def parameter_rows(data: Dataset, covariates: Collection[str], *, occasions: bool = False) -> Rows:
-    """Cut each subject's records where a covariate changes.
+    """Cut each subject's records where a covariate or the occasion changes.
 
-    A row is a maximal run of a subject's records over which the covariates stay the same.
+    A row is a maximal run of a subject's records over which they stay the same.
 
     Parameters
     ----------
@@ -101,6 +101,53 @@ def parameter_rows(data: Dataset, covariates: Collection[str], *, occasions: boo
         start=records.time[record - (backward & ~first[record])],
         of_record=of_record,
         observation=of_record[data.observations.order],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SubjectOccasions:
+    """The occasions of every subject, in order of first appearance.
+
+    Attributes
+    ----------
+    subject, occasion : int64 array, shape (n,)
+        Indices into ``subjects`` and ``occasions`` of the data set.
+    of_record : int64 array, shape (n_records,)
+        The one that each record belongs to.
+    """
+
+    subject: Integers
+    occasion: Integers
+    of_record: Integers
+
+    @property
+    def alone(self) -> bool:
+        """Whether no subject has two."""
+        return len(self.subject) == np.unique(self.subject).size
+
+
+def subject_occasions(data: Dataset) -> SubjectOccasions:
+    """Give every occasion of every subject a number; one that comes back has its old one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from bayesnlme.data import read_data
+    >>> rows = {"ID": [1, 1, 1, 2], "TIME": [0, 1, 2, 0], "DV": [1, 1, 1, 1], "OCC": [1, 2, 1, 2]}
+    >>> subject_occasions(read_data(pd.DataFrame(rows))).of_record
+    array([0, 1, 0, 2])
+    """
+    records = data.records
+    pairs = np.stack([records.subject, records.occasion], axis=1)
+    _, first, inverse = np.unique(pairs, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first, kind="stable")
+    place = np.empty_like(order)
+    place[order] = np.arange(order.size)
+    chosen = first[order]
+    return SubjectOccasions(
+        subject=records.subject[chosen],
+        occasion=records.occasion[chosen],
+        of_record=place[inverse.ravel()],
     )
 
 

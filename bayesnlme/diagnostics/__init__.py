@@ -2,11 +2,13 @@
 
 from bayesnlme.diagnostics.chains import population_draws, rank_counts
 from bayesnlme.diagnostics.comparison import ConvergenceWarning, loo
+from bayesnlme.diagnostics.forest import covariate_forest
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
 from bayesnlme.diagnostics.predictive import posterior_predictive, predictive_check
 
 __all__ = [
     "ConvergenceWarning",
+    "covariate_forest",
     "individual_predictions",
     "loo",
     "observed_vs_predicted",

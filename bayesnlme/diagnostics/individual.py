@@ -10,11 +10,12 @@ from bayesnlme import names
 from bayesnlme._types import Floats
 from bayesnlme.data import Dataset
 from bayesnlme.data.events import expand_doses
-from bayesnlme.data.rows import Rows, parameter_rows
+from bayesnlme.data.rows import Rows
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.diagnostics.predictive import tails, thinned
 from bayesnlme.errors import FitError, did_you_mean
-from bayesnlme.graph.build import build
+from bayesnlme.graph.build import build, model_rows
+from bayesnlme.graph.effects import prediction_inputs
 from bayesnlme.graph.grid import at_times, observation_quantiles, predict_draws
 from bayesnlme.results.fit import Fit
 
@@ -60,7 +61,7 @@ def individual_predictions(
         If the fit has no such subject, none is named, or the interval is not between 0 and 1.
     """
     chosen, (lower, upper) = _known(fit, subjects), tails(interval)
-    rows = parameter_rows(fit.data, fit.model.covariates)
+    rows = model_rows(fit.model, fit.data)
     times = {name: _times(fit.data, rows, name, points) for name in chosen}
     population = build(fit.model, at_times(fit.data, times))
     posterior = thinned(fit.posterior, draws)
@@ -120,11 +121,10 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
 def _typical(fit: Fit, draws: int) -> xr.DataArray:
     population = build(fit.model, fit.data)
     posterior = thinned(fit.posterior, draws)
-    free = [variable.name for variable in population.pymc.free_RVs]
-    if names.ETA_STANDARD in free:
-        zero = xr.zeros_like(posterior[names.ETA_STANDARD])
-        posterior = posterior.assign({names.ETA_STANDARD: zero})
-    return predict_draws(population, posterior, free)
+    effects = [layer.names.standard for layer in fit.model.layers]
+    zero = {name: xr.zeros_like(posterior[name]) for name in effects}
+    given = prediction_inputs(fit.model, population.pymc)
+    return predict_draws(population, posterior.assign(zero), given)
 
 
 def _residual_levels(posterior: xr.Dataset) -> Floats:

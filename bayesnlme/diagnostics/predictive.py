@@ -10,6 +10,7 @@ from bayesnlme.diagnostics.labels import labels
 from bayesnlme.errors import FitError
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.densities import draw_observations
+from bayesnlme.graph.effects import new_effects, prediction_inputs
 from bayesnlme.graph.grid import predict_draws
 from bayesnlme.results.fit import Fit
 
@@ -86,12 +87,8 @@ def _new_subjects(
     population: Population, posterior: xr.Dataset, rng: np.random.Generator
 ) -> xr.DataArray:
     """Predict the table's observations for subjects drawn from the population."""
-    free = [variable.name for variable in population.pymc.free_RVs]
-    if names.ETA_STANDARD in free:
-        effects = posterior[names.ETA_STANDARD]
-        redrawn = effects.copy(data=rng.standard_normal(effects.shape))
-        posterior = posterior.assign({names.ETA_STANDARD: redrawn})
-    return predict_draws(population, posterior, free)
+    given = prediction_inputs(population.model, population.pymc)
+    return predict_draws(population, new_effects(population.model, posterior, rng), given)
 
 
 def predictive_check(

@@ -17,20 +17,22 @@ from collections.abc import Sequence
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayesnlme import names
 from bayesnlme._types import Tensor
-from bayesnlme.model.model import Model
+from bayesnlme.model.layers import Layer
 
 type Factor = Sequence[dict[int, Tensor]]
 """A lower triangular matrix: for each row its entries by column, zeros left out."""
 
 
-def correlation_factor(model: Model) -> list[dict[int, Tensor]]:
-    """Return the Cholesky factor of the correlation matrix of all effects."""
-    factor: list[dict[int, Tensor]] = [{k: 1.0} for k in range(len(model.effects))]
-    for block in model.correlated:
-        places = [model.effects.index(name) for name in block]
-        for k, row in enumerate(_block_factor(tuple(block), model.lkj)):
+def correlation_factor(layer: Layer, lkj: float) -> list[dict[int, Tensor]]:
+    """Return the Cholesky factor of the correlation matrix of all effects of a layer.
+
+    Within a block it is triangular in the order of the block.
+    """
+    factor: list[dict[int, Tensor]] = [{k: 1.0} for k in range(len(layer.effects))]
+    for block in layer.blocks:
+        places = [layer.effects.index(name) for name in block]
+        for k, row in enumerate(_block_factor(layer.names.partial(block), len(block), lkj)):
             factor[places[k]] = {places[j]: entry for j, entry in row.items()}
     return factor
 
@@ -47,11 +49,10 @@ def times_transpose(factor: Factor) -> Tensor:
     return pt.stack([pt.stack(row) for row in entries])
 
 
-def _block_factor(block: tuple[str, ...], shape: float) -> list[dict[int, Tensor]]:
-    n = len(block)
+def _block_factor(name: str, n: int, shape: float) -> list[dict[int, Tensor]]:
     pairs = [(k, j) for k in range(1, n) for j in range(k)]
     concentration = [shape + (n - 2 - j) / 2 for _, j in pairs]
-    place = pm.Beta(names.partial(block), concentration, concentration, shape=len(pairs))
+    place = pm.Beta(name, concentration, concentration, shape=len(pairs))
     partial = {pair: 2 * place[number] - 1 for number, pair in enumerate(pairs)}
     rows: list[dict[int, Tensor]] = []
     for k in range(n):

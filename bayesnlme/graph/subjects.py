@@ -23,6 +23,8 @@ from bayesnlme import names
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
+from bayesnlme.graph.effects import effect_variables
+from bayesnlme.population.priors import Fixed
 
 type Values = Mapping[str, Floats | float]
 """Population parameters on their natural scale, by the names of the PyMC model."""
@@ -37,7 +39,9 @@ class SubjectDensities:
     Attributes
     ----------
     parameters : tuple of str
-        Names of the population parameters they take, on the natural scale.
+        Names of the population parameters they take, on the natural scale; where parameters vary
+        between occasions, also ``kappa``, shape (subject_occasion, occasion_effect), for the
+        densities are conditional on the occasion effects.
     """
 
     parameters: tuple[str, ...]
@@ -101,8 +105,10 @@ def subject_densities(population: Population) -> SubjectDensities:
     """
     if not population.model.effects:
         raise ModelError("the model has no random effects: there is nothing to condition on.")
-    graph = population.pymc
-    free = [each for each in graph.free_RVs if each.name != names.ETA_STANDARD]
+    graph, sampled = population.pymc, effect_variables(population.model)
+    free = [each for each in graph.free_RVs if each.name not in sampled]
+    if population.model.occasion_effects:
+        free.append(graph[names.OCCASIONS.effects])
     inputs = [each.type(f"{each.name}_value") for each in free]
     eta = pt.matrix(names.ETA, shape=(len(population.data.subjects), len(population.model.effects)))
     outputs: Any = [_observed_density(population), _effect_density(population)]
@@ -130,10 +136,22 @@ def _observed_density(population: Population) -> Tensor:
 def _effect_density(population: Population) -> Tensor:
     """Log density of each subject's random effects given Omega, shape (subject,)."""
     graph = population.pymc
+    layer = population.model.layers[0]
     eta, omega = graph[names.ETA], graph[names.OMEGA]
-    if not population.model.correlated:
-        return pm.logp(pm.Normal.dist(0, omega), eta).sum(axis=1)
-    factor = omega[:, None] * pt.linalg.cholesky(graph[names.OMEGA_CORR])
+    factor = omega[:, None] * pt.eye(len(layer.effects))
+    if layer.blocks:
+        factor = omega[:, None] * pt.linalg.cholesky(graph[names.OMEGA_CORR])
     standard = pt.linalg.solve_triangular(factor, eta.T, lower=True)
-    constant = -0.5 * eta.shape[1] * np.log(2 * np.pi) - pt.log(pt.diag(factor)).sum()
-    return constant - 0.5 * (standard**2).sum(axis=0)
+    density = -pt.log(pt.diag(factor)).sum()
+    for number, name in enumerate(layer.effects):
+        tails = layer.tails.get(name)
+        if tails is None:
+            density += pm.logp(pm.Normal.dist(), standard[number])
+        else:
+            df = (
+                np.float64(tails.value)
+                if isinstance(tails, Fixed)
+                else graph[names.shape(name, "df")]
+            )
+            density += pm.logp(pm.StudentT.dist(df), standard[number])
+    return density

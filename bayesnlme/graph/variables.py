@@ -1,5 +1,6 @@
 """Variables of the PyMC model."""
 
+import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
@@ -8,7 +9,11 @@ from bayesnlme.population.priors import Fixed, Prior
 
 
 def variable_of(name: str, prior: Prior | Fixed) -> Tensor:
-    """Return a scalar: a random variable, or a constant where it is known."""
+    """Return a scalar: a random variable, or a constant where it is known.
+
+    Numbers are NumPy's: of a plain 10.0 PyTensor makes a float32, which costs digits.
+    """
     if isinstance(prior, Fixed):
-        return pt.constant(float(prior.value), name=name)
-    return getattr(pm, prior.distribution)(name, **prior.keywords, initval=prior.start)
+        return pt.constant(np.float64(prior.value), name=name)
+    arguments = {key: np.float64(value) for key, value in prior.keywords.items()}
+    return getattr(pm, prior.distribution)(name, **arguments, initval=prior.start)

@@ -20,6 +20,7 @@ from bayesnlme.assembly.compiling import Compiled, compile_graph
 from bayesnlme.assembly.program import Shape
 
 _EXCLUDED = ("cxx_only", "BlasOpt", "inplace")
+_SIMPLE = ("inline_ofg_expansion", "canonicalize", "specialize")
 _TRANSLATED = ("local_check_parameter_to_ninf_switch",)
 REPRODUCIBLE = {"numba__fastmath": False}
 """Compiler flags, for operations whose code numba compiles: the same bits from every build."""
@@ -120,7 +121,7 @@ def _log_density(model: pm.Model, x: Tensor, given: Mapping[Tensor, Tensor]) -> 
 
 
 def _expansion(rest: Sequence[Tensor], x: Tensor, given: Mapping[Tensor, Tensor]) -> Compiled:
-    graph = _graph(x, [x, *map(pt.as_tensor, rest)], given, "canonicalize", "specialize")
+    graph = _graph(x, [x, *map(pt.as_tensor, rest)], given, *_SIMPLE)
     return compile_graph(
         graph,
         arguments=("n", "n_all", "x", "all", "unused"),

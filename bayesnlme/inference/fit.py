@@ -106,7 +106,7 @@ def _tree(population: Population, draws: Draws, seed: int) -> xr.DataTree:
         "log_likelihood": log_likelihood(population, draws.posterior),
         "posterior_predictive": draw_observations(population, draws.posterior, rng),
         "observed_data": _observed(population),
-        "constant_data": _constant(population.data),
+        "constant_data": _constant(population.data, population.model, draws),
     }
     return xr.DataTree.from_dict(groups)
 
@@ -125,7 +125,7 @@ def _observed(population: Population) -> xr.Dataset:
     )
 
 
-def _constant(data: Dataset) -> xr.Dataset:
+def _constant(data: Dataset, model: Model, draws: Draws) -> xr.Dataset:
     observations = data.observations
     columns = {
         "time": observations.time,
@@ -133,8 +133,13 @@ def _constant(data: Dataset) -> xr.Dataset:
         "output_index": observations.output,
         "row": observations.row,
     }
-    coords = {names.OBSERVATION: np.arange(data.n_observations)}
-    return xr.Dataset({k: (names.OBSERVATION, v) for k, v in columns.items()}, coords=coords)
+    coords: dict[str, Any] = {names.OBSERVATION: np.arange(data.n_observations)}
+    constant = xr.Dataset({k: (names.OBSERVATION, v) for k, v in columns.items()}, coords=coords)
+    if draws.centring is None:
+        return constant
+    coords = {names.SUBJECT: list(data.subjects), names.EFFECT: list(model.effects)}
+    weights = xr.DataArray(draws.centring, coords, (names.SUBJECT, names.EFFECT))
+    return constant.assign({names.CENTRING: weights})
 
 
 def _provenance(population: Population, draws: Draws) -> dict[str, Any]:

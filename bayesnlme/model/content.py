@@ -11,7 +11,15 @@ from bayesnlme.model.entries import Read
 from bayesnlme.model.model import Model
 from bayesnlme.observation.continuous import Residual, residual_from_dict
 from bayesnlme.odes.problem import DOSING
-from bayesnlme.population.covariates import Effect, effect_from_dict
+from bayesnlme.population.covariates import (
+    Categorical,
+    Exponential,
+    Linear,
+    Power,
+    effect_from_dict,
+)
+from bayesnlme.population.effects import Shape, shape_from_dict
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
 from bayesnlme.structural import disease, growth, pd, pk
@@ -19,9 +27,12 @@ from bayesnlme.structural.base import Structure
 from bayesnlme.structural.curve import CurveStructure, curve_from_dict
 from bayesnlme.structural.custom import ode_from_dict, solver_from_dict
 
-_FIELDS = ("name", "parameters", "structure", "observations", "correlated", "lkj")
+_BLOCKS = ("correlated", "correlated_occasion")
+_FIELDS = ("name", "parameters", "structure", "observations", *_BLOCKS, "lkj")
 _DISTRIBUTIONS = {each.kind: each for each in get_args(Parameter.__value__)}
-_EFFECTS = {each.kind: each for each in get_args(Effect.__value__)}
+_EFFECTS: dict[str, Any] = {each.kind: each for each in (Power, Exponential, Linear, Categorical)}
+_FACTORS: dict[str, Any] = {each.kind: each for each in (Maturation, Function)}
+_SHAPES = {each.kind: each for each in get_args(Shape.__value__)}
 _RESIDUALS = {each.kind: each for each in get_args(Residual.__value__)}
 _PRIOR_FORMS = (
     'Write a number, {fixed = x}, {typical = x, rse = y} or {prior = "Gamma", alpha = 2, beta = 1}.'
@@ -44,12 +55,13 @@ def model_from_dict(content: Mapping[str, Any]) -> Model:
         parameters={name: _parameter(name, each) for name, each in parameters.items()},
         structure=_structure(content["structure"], "structure"),
         observations={name: _residual(name, each) for name, each in observations.items()},
-        correlated=[
-            entries.texts(block, where)
-            for where, block in entries.array(content.get("correlated", []), "correlated")
-        ],
+        **{field: _blocks(content.get(field, []), field) for field in _BLOCKS},
         lkj=entries.number(content.get("lkj", 2.0), "lkj"),
     )
+
+
+def _blocks(value: Any, where: str) -> list[list[str]]:
+    return [entries.texts(block, place) for place, block in entries.array(value, where)]
 
 
 def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
@@ -63,6 +75,8 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
         "distribution": entries.text,
         "typical": _stated,
         "iiv": _stated,
+        "iov": _stated,
+        "shape": _shape,
         "unit": entries.text,
         "covariates": _effects,
         "lower": entries.number,
@@ -73,6 +87,17 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
         return parameter_from_dict(name, taken)
 
 
+def _shape(value: Any, where: str) -> dict[str, Any]:
+    given = entries.table(value, where)
+    entries.keys(given, where, tuple(_SHAPES))
+    if len(given) != 1:
+        raise ModelError(f"{where}: write one of {{boxcox = 0.2}} and {{student_t = 5}}.")
+    taken = {key: _stated(each, f"{where}.{key}") for key, each in given.items()}
+    with entries.at(where):
+        shape_from_dict(taken, "the parameter")
+    return taken
+
+
 def _effects(value: Any, where: str) -> list[dict[str, Any]]:
     return [
         _effect(entries.table(each, place), place) for place, each in entries.array(value, where)
@@ -81,6 +106,8 @@ def _effects(value: Any, where: str) -> list[dict[str, Any]]:
 
 def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Take an effect's entries, refusing what :func:`effect_from_dict` would refuse."""
+    if given.get("effect") in _FACTORS:
+        return _factor(given, where)
     entries.keys(given, where, _effect_keys(given, where), ("effect", "covariate", "reference"))
     if {"coefficient", "exponent"} <= set(given):
         raise ModelError(f"{where}: coefficient and exponent mean the same. Keep one.")
@@ -98,10 +125,33 @@ def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     return taken
 
 
+def _factor(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    needed = {"maturation": ("half", "hill"), "function": ("equation",)}[given["effect"]]
+    further = ("coefficients",) if given["effect"] == "function" else ()
+    entries.keys(given, where, ("effect", "covariate", *needed, *further), ("covariate", *needed))
+    read: dict[str, Read] = {
+        "effect": entries.text,
+        "covariate": entries.text,
+        "half": _stated,
+        "hill": _stated,
+        "equation": entries.text,
+        "coefficients": _coefficients,
+    }
+    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    with entries.at(where):
+        effect_from_dict(taken, "the parameter")
+    return taken
+
+
+def _coefficients(value: Any, where: str) -> dict[str, Any]:
+    given = entries.table(value, where)
+    return {name: _stated(each, entries.below(where, name)) for name, each in given.items()}
+
+
 def _effect_keys(given: Mapping[str, Any], where: str) -> tuple[str, ...]:
     if "effect" not in given:
         return ("effect", "covariate", "reference", "coefficient", "exponent")
-    cls = entries.choice(given["effect"], _EFFECTS, f"{where}.effect")
+    cls = entries.choice(given["effect"], _EFFECTS | _FACTORS, f"{where}.effect")
     exponent = ("exponent",) if given["effect"] == "power" else ()
     return ("effect", *(each.name for each in fields(cls)), *exponent)
 

@@ -1,12 +1,13 @@
 """A model written out as equations, in plain text and in LaTeX."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from bayesnlme import names
-from bayesnlme.population.covariates import latex_name
+from bayesnlme.model.layers import Layer
+from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.parameters import Parameter
-from bayesnlme.population.priors import Fixed
+from bayesnlme.population.priors import Fixed, Prior
 from bayesnlme.structural.base import Equation
 
 type Section = tuple[str, tuple[Equation, ...]]
@@ -58,41 +59,67 @@ def _individual(model: Any) -> Iterator[Equation]:
         )
 
 
-def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[str, str]:
+def _coefficient_words(name: str, parameter: Parameter, *, latex: bool) -> dict[str, Any]:
     """Write each covariate's coefficient: its name, or its value where it is known."""
-    words = {}
+    words: dict[str, Any] = {}
     for effect in parameter.covariates:
-        variable = names.coefficient(name, effect.covariate)
-        if isinstance(effect.coefficient, Fixed):
-            words[effect.covariate] = f"{effect.coefficient.value:g}"
+        if isinstance(effect, Maturation | Function):
+            words[effect.covariate] = {
+                which: _word(names.coefficient(name, effect.covariate, which), each, latex=latex)
+                for which, each in effect.coefficients.items()
+            }
         else:
-            escaped = latex_name(variable)
-            words[effect.covariate] = rf"\beta_{{\mathrm{{{escaped}}}}}" if latex else variable
+            variable = names.coefficient(name, effect.covariate)
+            words[effect.covariate] = _word(variable, effect.coefficient, latex=latex)
     return words
 
 
+def _word(variable: str, value: Prior | Fixed | None, *, latex: bool) -> str:
+    if isinstance(value, Fixed):
+        return f"{value.value:g}"
+    return rf"\beta_{{\mathrm{{{latex_name(variable)}}}}}" if latex else variable
+
+
 def _random_effects(model: Any) -> Iterator[Equation]:
-    alone = [name for name in model.effects if not any(name in b for b in model.correlated)]
-    for name in alone:
-        yield Equation(
-            left=rf"\eta_{{{latex_name(name)},i}}",
-            right=rf"\sim \mathcal{{N}}(0,\; \omega_{{{latex_name(name)}}}^2)",
-            text=f"eta_{name} ~ Normal(0, omega[{name}])",
-        )
-    for block in model.correlated:
-        yield _block(block, model.lkj)
+    for layer in model.layers:
+        for name in layer.alone:
+            yield _alone(layer, name)
+        for block in layer.blocks:
+            yield _block(layer, block, model.lkj)
 
 
-def _block(block: Sequence[str], lkj: float) -> Equation:
-    vector = r",\; ".join(rf"\eta_{{{latex_name(name)},i}}" for name in block)
-    scales = r",\; ".join(rf"\omega_{{{latex_name(name)}}}" for name in block)
-    listed = ", ".join(f"eta_{name}" for name in block)
-    corr = names.correlation(tuple(block))
+def _alone(layer: Layer, name: str) -> Equation:
+    effect, sd = _symbols(layer, name)
+    written, sd_text = layer.names.of_parameter(name), layer.names.sd_entry(name)
+    tails = layer.tails.get(name)
+    if tails is None:
+        text, right = f"{written} ~ Normal(0, {sd_text})", rf"\sim \mathcal{{N}}(0,\; {sd}^2)"
+        return Equation(left=effect, right=right, text=text)
+    known = f"{tails.value:g}" if isinstance(tails, Fixed) else ""
+    return Equation(
+        left=effect,
+        right=rf"\sim t_{{{known or rf'\nu_{{{latex_name(name)}}}'}}}(0,\; {sd}^2)",
+        text=f"{written} ~ StudentT({known or names.shape(name, 'df')}, 0, {sd_text})",
+    )
+
+
+def _symbols(layer: Layer, name: str) -> tuple[str, str]:
+    """Write an effect and its SD in LaTeX."""
+    called = latex_name(name)
+    if layer.names is names.OCCASIONS:
+        return rf"\kappa_{{{called},ik}}", rf"\omega_{{\mathrm{{iov}},{called}}}"
+    return rf"\eta_{{{called},i}}", rf"\omega_{{{called}}}"
+
+
+def _block(layer: Layer, block: tuple[str, ...], lkj: float) -> Equation:
+    effects, sds = zip(*(_symbols(layer, name) for name in block), strict=True)
+    vector, scales = r",\; ".join(effects), r",\; ".join(sds)
+    listed = ", ".join(layer.names.of_parameter(name) for name in block)
     return Equation(
         left=rf"({vector})",
         right=rf"\sim \mathcal{{N}}(0,\; S R S),\quad S = \mathrm{{diag}}({scales}),"
         rf"\quad R \sim \mathrm{{LKJ}}({lkj:g})",
-        text=f"({listed}) ~ MvNormal(0, omega, {corr})",
+        text=f"({listed}) ~ MvNormal(0, {layer.names.sd}, {layer.names.correlation(block)})",
     )
 
 

@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from bayesnlme.data import Dataset
+from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import DataError, Finding, ModelError, Severity, did_you_mean
 from bayesnlme.model.model import Model
 from bayesnlme.model.units import unit_findings
-from bayesnlme.population.covariates import Categorical, Effect, level_label
+from bayesnlme.population.covariates import Categorical, Continuous, Effect, level_label
+from bayesnlme.population.factors import Factor
 from bayesnlme.population.priors import Fixed
 
 
@@ -40,7 +42,7 @@ def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
     yield from unit_findings(model, data, _outputs(model, data))
     yield from _value_findings(model, data)
     yield from _censoring_findings(data)
-    yield from _occasion_findings(data)
+    yield from _occasion_findings(model, data)
     for parameter, each in model.parameters.items():
         for effect in each.covariates:
             yield from _covariate_findings(parameter, effect, data)
@@ -145,13 +147,33 @@ def _censoring_findings(data: Dataset) -> Iterator[Finding]:
         )
 
 
-def _occasion_findings(data: Dataset) -> Iterator[Finding]:
-    if len(data.occasions) > 1:
+def _occasion_findings(model: Model, data: Dataset) -> Iterator[Finding]:
+    several = len(data.occasions) > 1
+    listed = ", ".join(model.occasion_effects)
+    if several and not listed:
         yield Finding(
             code="W_OCCASION_UNUSED",
             message=f"The table has {len(data.occasions)} occasions, but the model has no "
             "between-occasion variability: all of a subject's occasions share its parameters.",
-            remedy="Read on if that is meant; between-occasion variability is not available yet.",
+            remedy="Read on if that is meant, or give parameters between-occasion variability with "
+            "iov=....",
+            severity=Severity.WARNING,
+            column="OCC",
+        )
+    if listed and not several:
+        yield Finding(
+            code="E_OCCASION_ABSENT",
+            message=f"{listed} varies between occasions (iov), but the table has one occasion.",
+            remedy="Add a column OCC, say which column it is with read_data(..., occ=...), or "
+            "leave iov out.",
+            column="OCC",
+        )
+    elif listed and subject_occasions(data).alone:
+        yield Finding(
+            code="W_OCCASION_ALONE",
+            message=f"{listed} varies between occasions (iov), but no subject has two of them: "
+            "variability between occasions and between subjects cannot be told apart.",
+            remedy="Read on if the prior shall tell them apart, or leave iov or iiv out.",
             severity=Severity.WARNING,
             column="OCC",
         )
@@ -174,7 +196,8 @@ def _covariate_findings(parameter: str, effect: Effect, data: Dataset) -> Iterat
         yield Finding(
             code="E_COVARIATE_MISSING",
             message=f"Covariate {name} is missing, but {parameter} depends on it.",
-            remedy="Fill the cell, or leave the subject out with .subset(subjects=[...]).",
+            remedy=f'Fill the cell, or all by a rule with .fill({name}="median"), or leave the '
+            "subject out with .subset(subjects=[...]).",
             subject=_subject_of(data, int(row)),
             row=int(row),
             column=name,
@@ -206,7 +229,7 @@ def _level_findings(effect: Categorical, data: Dataset) -> Iterator[Finding]:
         )
 
 
-def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
+def _number_findings(effect: Continuous | Factor, data: Dataset) -> Iterator[Finding]:
     covariate = data.covariates[effect.covariate]
     if not covariate.numeric:
         yield Finding(
@@ -215,7 +238,7 @@ def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
             remedy=f"Use bn.covariates.categorical({effect.covariate!r}, reference=...).",
             column=effect.covariate,
         )
-    elif effect.kind == "power":
+    elif effect.positive:
         records = data.records
         wrong = np.flatnonzero(covariate.values <= 0)
         _, first = np.unique(records.subject[wrong], return_index=True)
@@ -223,7 +246,7 @@ def _number_findings(effect: Effect, data: Dataset) -> Iterator[Finding]:
             yield Finding(
                 code="E_COVARIATE_NOT_POSITIVE",
                 message=f"{effect.covariate} is {covariate.values[i]:g}; "
-                "a power effect needs positive values.",
+                f"a {effect.kind} effect needs positive values.",
                 remedy="Correct the value, or use an exponential or linear effect.",
                 subject=data.subjects[records.subject[i]],
                 row=int(records.row[i]),

@@ -13,8 +13,10 @@ from bayesnlme import names
 from bayesnlme.data.units import check_units
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.model import display
+from bayesnlme.model.layers import Layer, occasion_layer, subject_layer
 from bayesnlme.model.priors import PriorRow, prior_rows
 from bayesnlme.observation.continuous import Residual
+from bayesnlme.population.effects import StudentT
 from bayesnlme.population.parameters import (
     LogitNormal,
     LogNormal,
@@ -42,6 +44,8 @@ class Model:
         One residual error for each observed output of the structure, in the order of DVID.
     correlated : sequence of sequences of str
         Blocks of parameters whose random effects are correlated.
+    correlated_occasion : sequence of sequences of str
+        Blocks of parameters whose occasion effects (``iov``) are correlated.
     lkj : float
         Shape of the LKJ prior of each block's correlations: 1 is flat, 2 (default) leans to zero.
 
@@ -56,6 +60,7 @@ class Model:
     structure: Structure
     observations: Mapping[str, Residual]
     correlated: Sequence[Sequence[str]] = ()
+    correlated_occasion: Sequence[Sequence[str]] = ()
     lkj: float = 2.0
 
     def __post_init__(self) -> None:
@@ -69,8 +74,22 @@ class Model:
 
     @property
     def effects(self) -> tuple[str, ...]:
-        """Parameters with a random effect, in order."""
-        return tuple(name for name, each in self.parameters.items() if each.iiv is not None)
+        """Parameters with a random effect between subjects, in order."""
+        return subject_layer(self.parameters).effects
+
+    @property
+    def occasion_effects(self) -> tuple[str, ...]:
+        """Parameters with a random effect between occasions, in order."""
+        return occasion_layer(self.parameters).effects
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of random effects that the model has."""
+        layers = (
+            subject_layer(self.parameters, self.correlated),
+            occasion_layer(self.parameters, self.correlated_occasion),
+        )
+        return tuple(each for each in layers if each.effects)
 
     @property
     def covariates(self) -> tuple[str, ...]:
@@ -86,7 +105,7 @@ class Model:
     @property
     def priors(self) -> tuple[PriorRow, ...]:
         """Every prior of the model, default or stated, in the order of the equations."""
-        return prior_rows(self.parameters, self.observations, self.correlated, self.lkj)
+        return prior_rows(self.parameters, self.observations, self.layers, self.lkj)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed.
@@ -108,7 +127,7 @@ class Model:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain values, the content of its TOML file."""
-        return {
+        content = {
             "name": self.name,
             "parameters": {name: each.to_dict() for name, each in self.parameters.items()},
             "structure": self.structure.to_dict(),
@@ -116,6 +135,9 @@ class Model:
             "correlated": [list(block) for block in self.correlated],
             "lkj": self.lkj,
         }
+        if self.correlated_occasion:
+            content["correlated_occasion"] = [list(block) for block in self.correlated_occasion]
+        return content
 
     @property
     def hash(self) -> str:
@@ -150,17 +172,18 @@ def _freeze(model: Model) -> None:
         if not isinstance(given, Mapping) or not given:
             raise ModelError(f"{name} must be a mapping of names, with at least one entry.")
         object.__setattr__(model, name, MappingProxyType(dict(given)))
-    if not isinstance(model.correlated, Iterable):
-        raise ModelError("correlated must be a list of blocks, such as [('CL', 'V')].")
-    blocks = tuple(_block(each) for each in model.correlated)
-    object.__setattr__(model, "correlated", blocks)
+    for name in ("correlated", "correlated_occasion"):
+        given = getattr(model, name)
+        if not isinstance(given, Iterable):
+            raise ModelError(f"{name} must be a list of blocks, such as [('CL', 'V')].")
+        object.__setattr__(model, name, tuple(_block(name, each) for each in given))
     object.__setattr__(model, "lkj", finite_number(model.lkj, "lkj"))
 
 
-def _block(given: Any) -> tuple[str, ...]:
+def _block(field: str, given: Any) -> tuple[str, ...]:
     if isinstance(given, str) or not isinstance(given, Iterable):
         raise ModelError(
-            f"correlated: {given!r} is no block. Give blocks, such as correlated=[('CL', 'V')]."
+            f"{field}: {given!r} is no block. Give blocks, such as {field}=[('CL', 'V')]."
         )
     return tuple(str(name) for name in given)
 
@@ -222,10 +245,14 @@ def _check_variables(model: Model) -> None:
     """Refuse names that would give two variables of the PyMC model one name."""
     minted = [row.name for row in model.priors] + list(model.parameters) + list(model.observations)
     for name, each in model.parameters.items():
-        minted += [names.logit(names.typical(name)), names.random_effect_sd(name)]
+        minted += [names.logit(names.typical(name))]
         minted += [names.levels(name, effect.covariate) for effect in each.covariates]
     minted += [names.covariate(name) for name in model.covariates]
-    minted += [names.partial(tuple(block)) for block in model.correlated]
+    for layer in model.layers:
+        minted += [layer.names.sd, layer.names.corr]
+        minted += [layer.names.partial(block) for block in layer.blocks]
+        for name in layer.effects:
+            minted += [layer.names.sd_of(name), layer.names.sampled(name)]
     minted += [names.observed(output) for output in model.outputs]
     minted += [names.position(output) for output in model.outputs]
     minted += [
@@ -245,17 +272,27 @@ def _check_units(model: Model) -> None:
 def _check_correlated(model: Model) -> None:
     if not model.lkj > 0:
         raise ModelError(f"lkj={model.lkj!r} must be positive: 1 is flat, 2 leans to zero.")
+    _check_blocks(model, "correlated", model.effects, "iiv")
+    _check_blocks(model, "correlated_occasion", model.occasion_effects, "iov")
+
+
+def _check_blocks(model: Model, field: str, effects: Sequence[str], sd: str) -> None:
     seen: set[str] = set()
-    for block in model.correlated:
+    for block in getattr(model, field):
         if len(block) < 2:
-            raise ModelError(f"correlated: {block} needs at least two parameters.")
+            raise ModelError(f"{field}: {block} needs at least two parameters.")
         for name in block:
             if name not in model.parameters:
                 raise ModelError(
-                    f"correlated: no parameter {name!r}. {did_you_mean(name, model.parameters)}"
+                    f"{field}: no parameter {name!r}. {did_you_mean(name, model.parameters)}"
                 )
-            if name not in model.effects:
-                raise ModelError(f"correlated: {name} has no random effect. Give it iiv=....")
+            if name not in effects:
+                raise ModelError(f"{field}: {name} has no random effect. Give it {sd}=....")
+            if sd == "iiv" and isinstance(model.parameters[name].shape, StudentT):
+                raise ModelError(
+                    f"{field}: the random effect on {name} has Student's t distribution, which "
+                    "no block can hold. Take it out of the block, or leave out its shape."
+                )
             if name in seen:
-                raise ModelError(f"correlated: {name} stands twice. Name each parameter once.")
+                raise ModelError(f"{field}: {name} stands twice. Name each parameter once.")
             seen.add(name)

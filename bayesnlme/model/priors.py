@@ -4,9 +4,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bayesnlme import names
+from bayesnlme.model.layers import Layer
+from bayesnlme.names import OCCASIONS, SUBJECTS
 from bayesnlme.observation.continuous import Residual
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import LKJ, Fixed, Prior
+
+_WORDS = {
+    SUBJECTS: ("random effect", "random effects"),
+    OCCASIONS: ("occasion effect", "occasion effects"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +56,14 @@ class PriorRow:
 def prior_rows(
     parameters: Mapping[str, Parameter],
     observations: Mapping[str, Residual],
-    correlated: Sequence[Sequence[str]],
+    layers: Sequence[Layer],
     lkj: float,
 ) -> tuple[PriorRow, ...]:
     """List the priors in the order of the equations."""
     return (
         *(_typical(name, each) for name, each in parameters.items()),
         *(row for name, each in parameters.items() for row in _coefficients(name, each)),
-        *(row for name, each in parameters.items() for row in _random_effect(name, each)),
-        *(_correlation(tuple(block), lkj) for block in correlated),
+        *(row for layer in layers for row in _layer(parameters, layer, lkj)),
         *(row for name, each in observations.items() for row in _magnitudes(name, each)),
     )
 
@@ -78,6 +85,14 @@ def _typical(name: str, parameter: Parameter) -> PriorRow:
 
 def _coefficients(name: str, parameter: Parameter) -> Iterator[PriorRow]:
     for effect in parameter.covariates:
+        if isinstance(effect, Maturation | Function):
+            for which, prior in effect.coefficients.items():
+                yield PriorRow(
+                    name=names.coefficient(name, effect.covariate, which),
+                    prior=prior,
+                    meaning=f"{which} in the {effect.kind} effect of {effect.covariate} on {name}",
+                )
+            continue
         yield PriorRow(
             name=names.coefficient(name, effect.covariate),
             prior=effect.prior(parameter.scale),
@@ -86,24 +101,30 @@ def _coefficients(name: str, parameter: Parameter) -> Iterator[PriorRow]:
         )
 
 
-def _random_effect(name: str, parameter: Parameter) -> Iterator[PriorRow]:
-    prior = parameter.iiv_prior()
-    if prior is not None:
+def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Iterator[PriorRow]:
+    effect = _WORDS[layer.names]
+    for name, prior in layer.priors.items():
+        given = parameters[name]
         yield PriorRow(
-            name=f"{names.OMEGA}[{name}]",
+            name=layer.names.sd_entry(name),
             prior=prior,
-            meaning=f"SD of the random effect on {name}",
-            unit=parameter.unit if parameter.kind == "Normal" else None,
-            default=isinstance(parameter.iiv, float),
+            meaning=f"{'scale' if name in layer.tails else 'SD'} of the {effect[0]} on {name}",
+            unit=given.unit if given.kind == "Normal" else None,
+            default=isinstance(given.iiv if layer.names is SUBJECTS else given.iov, float),
         )
-
-
-def _correlation(block: tuple[str, ...], lkj: float) -> PriorRow:
-    return PriorRow(
-        name=names.correlation(block),
-        prior=LKJ(lkj),
-        meaning=f"correlation of the random effects on {', '.join(block)}",
-    )
+    for name, shape in layer.shapes.items():
+        yield PriorRow(
+            name=names.shape(name, shape.variable),
+            prior=shape.prior(),
+            meaning=f"{shape.meaning} on {name}",
+            default=isinstance(shape.value, float),
+        )
+    for block in layer.blocks:
+        yield PriorRow(
+            name=layer.names.correlation(block),
+            prior=LKJ(lkj),
+            meaning=f"correlation of the {effect[1]} on {', '.join(block)}",
+        )
 
 
 def _magnitudes(output: str, residual: Residual) -> Iterator[PriorRow]:

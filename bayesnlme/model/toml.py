@@ -103,8 +103,9 @@ def write_model(model: Model, reading: Mapping[str, Any] | None = None) -> str:
     """
     content = model.to_dict()
     document = tomlkit.document()
-    for key in ("name", "correlated", "lkj"):
-        document.add(key, _inline(content[key]))
+    for key in ("name", "correlated", "correlated_occasion", "lkj"):
+        if key in content:
+            document.add(key, _inline(content[key]))
     for key in ("parameters", "observations"):
         parts = tomlkit.table(is_super_table=True)
         for name, part in content[key].items():

@@ -85,8 +85,10 @@ def trace(
     )
 
 
-def trace_curve(function: Callable[[Any, Any], Any]) -> tuple[sympy.Expr, tuple[str, ...]]:
-    """Call a function of time and parameters with symbols.
+def trace_curve(
+    function: Callable[[Any, Any], Any], *, label: str = "curve", argument: str = TIME
+) -> tuple[sympy.Expr, tuple[str, ...]]:
+    """Call a function of time, or of another argument, and parameters with symbols.
 
     Returns
     -------
@@ -101,8 +103,8 @@ def trace_curve(function: Callable[[Any, Any], Any]) -> tuple[sympy.Expr, tuple[
         If it cannot be traced.
     """
     p = _Parameters(())
-    value = _call(function, (symbol(TIME), p), label="curve")
-    return check_expression(value, label="curve"), p.names()
+    value = _call(function, (symbol(argument), p), label=label)
+    return check_expression(value, label=label), p.names()
 
 
 def _names(states: Sequence[str]) -> tuple[str, ...]:

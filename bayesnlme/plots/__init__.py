@@ -1,7 +1,15 @@
 """Figures that draw a table and compute nothing; each has its words in `bayesnlme.plots.words`."""
 
 from bayesnlme.plots.chains import rank, trace
+from bayesnlme.plots.forest import covariate_forest
 from bayesnlme.plots.individual import individual_fits, observed_vs_predicted
 from bayesnlme.plots.predictive import predictive_check
 
-__all__ = ["individual_fits", "observed_vs_predicted", "predictive_check", "rank", "trace"]
+__all__ = [
+    "covariate_forest",
+    "individual_fits",
+    "observed_vs_predicted",
+    "predictive_check",
+    "rank",
+    "trace",
+]

@@ -9,13 +9,16 @@ power         times (x/r)^b               times (x/r)^b       logit + b log(x/r)
 exponential   times exp(b (x - r))        times exp(b(x-r))   logit + b (x - r)
 linear        times 1 + b (x - r)         plus b (x - r)      logit + b (x - r)
 categorical   times exp(b_level)          plus b_level        logit + b_level
+maturation    times f = x^h / (x^h+c^h)   times f             logit + log f
+function      times f(x)                  times f(x)          logit + log f(x)
 ============  ==========================  ==================  ====================
 
 A coefficient given as a number is taken as known, as in allometric scaling; left out, it is
 estimated under ``Normal(0, scale)``: scale is 1 for power, ``1/|r|`` for exponential, ``s/|r|`` for
 linear and s for categorical, where s is the parameter's own scale: 1 for log-normal, 1.5 for
 logit-normal, the SD of the typical value's prior for normal. Where r is 0, or a normal parameter's
-prior names no SD, there is no such scale, and the coefficient needs a value or a prior.
+prior names no SD, there is no such scale, and the coefficient needs a value or a prior. The
+coefficients of maturation and functions are always stated.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,6 +30,16 @@ import pytensor.tensor as pt
 
 from bayesnlme._types import Tensor
 from bayesnlme.errors import ModelError, did_you_mean
+from bayesnlme.population.factors import (
+    Factor,
+    Function,
+    Maturation,
+    check_column,
+    factor_from_dict,
+    function_of,
+    latex_name,
+    maturation_of,
+)
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
@@ -60,9 +73,10 @@ class Continuous:
 
     kind: ClassVar[str]
     additive_on_normal: ClassVar[bool] = False
+    positive: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        _check_column(self.covariate)
+        check_column(self.covariate)
         reference = finite_number(self.reference, f"{self.kind}({self.covariate!r}): reference")
         object.__setattr__(self, "reference", reference)
 
@@ -94,6 +108,7 @@ class Power(Continuous):
     """(x/r)^b, for a positive covariate."""
 
     kind: ClassVar[str] = "power"
+    positive: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         Continuous.__post_init__(self)
@@ -190,7 +205,7 @@ class Categorical:
     additive_on_normal: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _check_column(self.covariate)
+        check_column(self.covariate)
         if not isinstance(self.reference, str) or not self.reference:
             raise ModelError(
                 f"categorical({self.covariate!r}): reference must be one of its levels, "
@@ -223,7 +238,7 @@ class Categorical:
         return entries
 
 
-type Effect = Power | Exponential | Linear | Categorical
+type Effect = Power | Exponential | Linear | Categorical | Factor
 
 
 def power(covariate: str, *, reference: float, exponent: object = None) -> Power:
@@ -267,6 +282,53 @@ def categorical(
     )
 
 
+def maturation(covariate: str, *, half: object, hill: object) -> Maturation:
+    """Let a parameter mature: times ``x**hill / (x**hill + half**hill)`` [Anderson2008]_.
+
+    Parameters
+    ----------
+    covariate : str
+        Column of the table, such as the postmenstrual age; its values must be positive.
+    half : float, Fixed or Prior
+        Covariate at half of the mature parameter. A number is known, a prior is estimated under
+        that prior.
+    hill : float, Fixed or Prior
+        Steepness, likewise.
+
+    Examples
+    --------
+    >>> maturation("PMA", half=47.7, hill=3.4).text({"half": "47.7", "hill": "3.4"})
+    'PMA^3.4 / (PMA^3.4 + 47.7^3.4)'
+    """
+    return maturation_of(covariate, half, hill)
+
+
+def function(
+    covariate: str, function: Callable[[Any, Any], Any] | str, **coefficients: object
+) -> Function:
+    """Scale a parameter by a function of your own.
+
+    Parameters
+    ----------
+    covariate : str
+        Column of the table.
+    function : callable or str
+        ``function(x, b)`` returns the factor. It is called once, with symbols: coefficients are
+        attributes, as in ``b.slope``, and `bayesnlme.math` has the functions that it may use. Or
+        the same as text, of ``x`` and the coefficients.
+    **coefficients : float, Fixed or Prior
+        Every coefficient. A number is known, a prior is estimated under that prior.
+
+    Examples
+    --------
+    >>> from bayesnlme.math import exp
+    >>> effect = function("AGE", lambda x, b: 1 - b.loss * exp(-x / 2), loss=0.6)
+    >>> effect.text({"loss": "CL_AGE_loss"})
+    '(-CL_AGE_loss*exp(-AGE/2) + 1)'
+    """
+    return function_of(covariate, function, coefficients)
+
+
 _FACTORIES: dict[str, Callable[[str, Any, Any], Effect]] = {
     "power": lambda c, r, b: power(c, reference=r, exponent=b),
     "exponential": lambda c, r, b: exponential(c, reference=r, coefficient=b),
@@ -279,6 +341,9 @@ def effect_from_dict(entries: Mapping[str, Any], parameter: str) -> Effect:
     """Read back an effect's ``to_dict``, or what a user wrote in TOML."""
     given = dict(entries)
     what = f"covariate effect on {parameter}"
+    if given.get("effect") in ("maturation", "function"):
+        del given["effect"]
+        return factor_from_dict(given, what)
     missing = {"effect", "covariate", "reference"} - set(given)
     if missing:
         raise ModelError(f"{what}: {sorted(missing)} missing from {given!r}.")
@@ -299,7 +364,7 @@ def level_label(value: Any) -> Any:
     return f"{float(value):.15g}" if isinstance(value, Real) else value
 
 
-def _default(effect: Effect | Continuous, scale: float | None) -> Prior:
+def _default(effect: Continuous | Categorical, scale: float | None) -> Prior:
     if scale is None:
         raise ModelError(
             f"{effect.kind}({effect.covariate!r}, reference={effect.reference!r}): nothing says "
@@ -318,11 +383,6 @@ def _coefficient(value: object, what: str) -> Coefficient:
     return Fixed(read) if isinstance(read, float) else read
 
 
-def _check_column(name: object) -> None:
-    if not isinstance(name, str) or not name:
-        raise ModelError(f"A covariate is named by its column, not {name!r}.")
-
-
 def centred(name: str, reference: float) -> str:
     """Write ``"AGE - 40"``."""
     return name + _minus(reference)
@@ -333,11 +393,6 @@ def _minus(reference: float) -> str:
     if reference == 0:
         return ""
     return f" - {reference:g}" if reference > 0 else f" + {-reference:g}"
-
-
-def latex_name(name: str) -> str:
-    """Escape a name for LaTeX."""
-    return name.replace("_", r"\_")
 
 
 def latex_centred(effect: Continuous) -> str:

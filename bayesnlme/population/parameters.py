@@ -7,7 +7,10 @@ r"""Individual parameters: a typical value, what covariates do to it, and how su
                   between two bounds
 ================  ==================================================================
 
-with :math:`\eta_i \sim N(0, \omega^2)`; without ``iiv`` the parameter is the same for all.
+with :math:`\eta_i \sim N(0, \omega^2)`; without ``iiv`` the parameter is the same for all. With
+``iov`` there is another random effect for each occasion k of a subject,
+:math:`\kappa_{ik} \sim N(0, \pi^2)`, and :math:`\eta_i + \kappa_{ik}` stands for
+:math:`\eta_i` [Karlsson1993]_.
 """
 
 import math
@@ -18,6 +21,7 @@ from typing import Any, ClassVar
 
 import pytensor.tensor as pt
 
+from bayesnlme import names
 from bayesnlme._types import Tensor
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.population.covariates import (
@@ -28,8 +32,9 @@ from bayesnlme.population.covariates import (
     centred,
     effect_from_dict,
     latex_centred,
-    latex_name,
 )
+from bayesnlme.population.effects import BoxCox, Shape, StudentT, shape_from_dict
+from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
@@ -44,8 +49,8 @@ from bayesnlme.population.priors import (
     stated,
 )
 
-type Moved = Sequence[tuple[Effect, Tensor, Tensor]]
-"""Effects with the covariate's values, shape (subject,), and their coefficients."""
+type Moved = Sequence[tuple[Effect, Tensor, Any]]
+"""Effects with the covariate's values, shape (subject,), and the coefficient or those by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class _Individual(ABC):
     typical: Stated
     _: KW_ONLY
     iiv: Stated | None = None
+    iov: Stated | None = None
+    shape: Shape | None = None
     unit: str | None = None
     covariates: tuple[Effect, ...] = ()
 
@@ -66,23 +73,45 @@ class _Individual(ABC):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "typical", stated(self.typical, f"{self.kind} typical value"))
-        if self.iiv is not None:
-            object.__setattr__(self, "iiv", stated(self.iiv, f"{self.kind} iiv"))
+        for name in ("iiv", "iov"):
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, stated(given, f"{self.kind} {name}"))
         object.__setattr__(self, "covariates", _effects(self.covariates))
         if self.unit is not None and (not isinstance(self.unit, str) or not self.unit.strip()):
             raise ModelError(f"unit={self.unit!r} must be text, such as 'L/h', or left out.")
+        _check_shape(self.kind, self.shape, self.iiv)
         self.iiv_prior()
+        self.iov_prior()
         self.typical_prior()
 
     def iiv_prior(self) -> Prior | Fixed | None:
-        """Return the prior of the random effect's SD, None without a random effect."""
-        if self.iiv is None:
-            return None
-        return standard_deviation_prior(self.iiv, f"{self.kind} iiv")
+        """Return the prior of the SD between subjects, None without a random effect."""
+        return _sd_prior(self.iiv, f"{self.kind} iiv")
+
+    def iov_prior(self) -> Prior | Fixed | None:
+        """Return the prior of the SD between occasions, None without an effect of them."""
+        return _sd_prior(self.iov, f"{self.kind} iov")
+
+    def effect_text(self, name: str) -> str:
+        """Write the sum of the random effects in plain text, empty without any."""
+        eta, kappa = (layer.of_parameter(name) for layer in names.LAYERS)
+        if isinstance(self.shape, BoxCox):
+            eta = self.shape.text(eta, _number_or(self.shape, names.shape(name, "boxcox")))
+        parts = [(self.iiv, eta), (self.iov, kappa)]
+        return " + ".join(text for sd, text in parts if sd is not None)
+
+    def effect_latex(self, name: str) -> str:
+        """Write the sum of the random effects in LaTeX, empty without any."""
+        eta = rf"\eta_{{{name},i}}"
+        if isinstance(self.shape, BoxCox):
+            eta = self.shape.latex(eta, _number_or(self.shape, rf"\lambda_{{{name}}}"))
+        parts = [(self.iiv, eta), (self.iov, rf"\kappa_{{{name},ik}}")]
+        return " + ".join(text for sd, text in parts if sd is not None)
 
     def stays_within(self, lower: float, upper: float) -> bool:
         """Say whether no subject can have a value outside two bounds."""
-        if self.iiv is not None or self.covariates:
+        if self.iiv is not None or self.iov is not None or self.covariates:
             return False
         return _allows_none_outside(self.typical_prior(), lower, upper)
 
@@ -92,8 +121,12 @@ class _Individual(ABC):
             "distribution": self.kind,
             "typical": prior_to_value(self.typical),
         }
-        if self.iiv is not None:
-            entries["iiv"] = prior_to_value(self.iiv)
+        for name in ("iiv", "iov"):
+            value = getattr(self, name)
+            if value is not None:
+                entries[name] = prior_to_value(value)
+        if self.shape is not None:
+            entries["shape"] = self.shape.to_dict()
         if self.unit is not None:
             entries["unit"] = self.unit
         if self.covariates:
@@ -111,6 +144,12 @@ class LogNormal(_Individual):
         Typical value on the natural scale. A number is an expectation, the others are exact.
     iiv : float, Prior, Fixed or None
         SD of the random effect, on the log scale. None: the same value for all subjects.
+    iov : float, Prior, Fixed or None
+        SD of a further random effect of each occasion of a subject, on the log scale. The
+        occasions are those of the table's column OCC.
+    shape : BoxCox, StudentT or None
+        Distribution of the random effect between subjects where it is not normal, see
+        :mod:`bayesnlme.population.effects`.
     unit : str or None
         Unit of the parameter, such as ``"L/h"``.
     covariates : iterable of Effect
@@ -134,22 +173,29 @@ class LogNormal(_Individual):
         """Return the prior of the typical value."""
         return positive_prior(self.typical, "LogNormal typical value")
 
-    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
-        """Return the individual values, shape (subject,) or () if all are the same."""
-        exponent = sum(effect.log_factor(x, b) for effect, x, b in moved)
-        total = exponent if eta is None else exponent + eta
+    def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
+        """Return the individual values, shape (subject,) or () if all are the same.
+
+        The random effects are given as their sum.
+        """
+        exponent = sum(each.log_factor(x, b) for each, x, b in moved)
+        total = exponent if effect is None else exponent + effect
         return typical if isinstance(total, int) else typical * pt.exp(total)
 
-    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def location(self, value: Tensor) -> Tensor:
+        """Move a value to the scale on which random effects are added."""
+        return pt.log(value)
+
+    def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
         factors = [e.text(coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [f"exp(eta_{name})"]
+        noise = [f"exp({effect})"] if (effect := self.effect_text(name)) else []
         return " * ".join([f"{name}_pop", *factors, *noise])
 
-    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
         factors = [e.latex(coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [rf"e^{{\eta_{{{name},i}}}}"]
+        noise = [rf"e^{{{effect}}}"] if (effect := self.effect_latex(name)) else []
         return r" \, ".join([rf"{name}_{{\mathrm{{pop}}}}", *factors, *noise])
 
 
@@ -157,7 +203,7 @@ class LogNormal(_Individual):
 class Normal(_Individual):
     """A parameter on the real line with a normal random effect.
 
-    Takes what :class:`LogNormal` takes; ``iiv`` is an SD in the parameter's own unit.
+    Takes what :class:`LogNormal` takes; ``iiv`` and ``iov`` are SDs in the parameter's own unit.
 
     Examples
     --------
@@ -182,27 +228,31 @@ class Normal(_Individual):
         """Return the prior of the typical value."""
         return real_prior(self.typical, self._iiv_number(), "Normal typical value")
 
-    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+    def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
         value = typical
-        for effect, x, b in moved:
-            if not effect.additive_on_normal:
-                value = value * pt.exp(effect.log_factor(x, b))
-        for effect, x, b in moved:
-            if effect.additive_on_normal:
-                value = value + effect.shift(x, b)
-        return value if eta is None else value + eta
+        for each, x, b in moved:
+            if not each.additive_on_normal:
+                value = value * pt.exp(each.log_factor(x, b))
+        for each, x, b in moved:
+            if each.additive_on_normal:
+                value = value + each.shift(x, b)
+        return value if effect is None else value + effect
 
-    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def location(self, value: Tensor) -> Tensor:
+        """Move a value to the scale on which random effects are added."""
+        return value
+
+    def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
         factors = [e for e in self.covariates if not e.additive_on_normal]
         terms = [e for e in self.covariates if e.additive_on_normal]
         product = " * ".join([f"{name}_pop", *(e.text(coefficients[e.covariate]) for e in factors)])
         added = [_term_text(e, coefficients[e.covariate]) for e in terms]
-        noise = [] if self.iiv is None else [f"eta_{name}"]
+        noise = [effect] if (effect := self.effect_text(name)) else []
         return " + ".join([product, *added, *noise])
 
-    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
         factors = [e for e in self.covariates if not e.additive_on_normal]
         terms = [e for e in self.covariates if e.additive_on_normal]
@@ -210,7 +260,7 @@ class Normal(_Individual):
             [rf"{name}_{{\mathrm{{pop}}}}", *(e.latex(coefficients[e.covariate]) for e in factors)]
         )
         added = [_term_latex(e, coefficients[e.covariate]) for e in terms]
-        noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
+        noise = [effect] if (effect := self.effect_latex(name)) else []
         return " + ".join([product, *added, *noise])
 
 
@@ -218,8 +268,8 @@ class Normal(_Individual):
 class LogitNormal(_Individual):
     """A parameter between two bounds with a logit-normal random effect.
 
-    Takes what :class:`LogNormal` takes, and two bounds, 0 and 1 unless stated; ``iiv`` is an SD on
-    the logit scale.
+    Takes what :class:`LogNormal` takes, and two bounds, 0 and 1 unless stated; ``iiv`` and ``iov``
+    are SDs on the logit scale.
 
     Examples
     --------
@@ -274,28 +324,31 @@ class LogitNormal(_Individual):
         """Say whether no subject can have a value outside two bounds."""
         return lower <= self.lower and self.upper <= upper
 
-    def individual(self, typical: Tensor, moved: Moved, eta: Tensor | None) -> Tensor:
+    def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
-        total = sum(effect.shift(x, b) for effect, x, b in moved)
-        total = total if eta is None else total + eta
+        total = sum(each.shift(x, b) for each, x, b in moved)
+        total = total if effect is None else total + effect
         if isinstance(total, int):
             return typical
-        share = (typical - self.lower) / (self.upper - self.lower)
-        return self.lower + (self.upper - self.lower) * pt.sigmoid(
-            pt.log(share) - pt.log1p(-share) + total
-        )
+        span = self.upper - self.lower
+        return self.lower + span * pt.sigmoid(self.location(typical) + total)
 
-    def text(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def location(self, value: Tensor) -> Tensor:
+        """Move a value to the scale on which random effects are added."""
+        share = (value - self.lower) / (self.upper - self.lower)
+        return pt.log(share) - pt.log1p(-share)
+
+    def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
         added = [_term_text(e, coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [f"eta_{name}"]
+        noise = [effect] if (effect := self.effect_text(name)) else []
         inside = " + ".join([f"logit({name}_pop)", *added, *noise])
         return f"logistic({inside}){self._between()}"
 
-    def latex(self, name: str, coefficients: Mapping[str, str]) -> str:
+    def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
         added = [_term_latex(e, coefficients[e.covariate]) for e in self.covariates]
-        noise = [] if self.iiv is None else [rf"\eta_{{{name},i}}"]
+        noise = [effect] if (effect := self.effect_latex(name)) else []
         bounds = f"_{{({self.lower:g},\\,{self.upper:g})}}" if self._between() else ""
         logit = rf"\mathrm{{logit}}{bounds}"
         inside = " + ".join([rf"{logit}({name}_{{\mathrm{{pop}}}})", *added, *noise])
@@ -360,23 +413,51 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
         raise ModelError(f"parameter {name}: no distribution {kind!r}. {near}")
     if "typical" not in given:
         raise ModelError(f"parameter {name}: 'typical' is missing.")
-    allowed = {"typical", "iiv", "unit", "covariates"}
+    allowed = {"typical", "iiv", "iov", "shape", "unit", "covariates"}
     allowed |= {"lower", "upper"} if kind == "LogitNormal" else set()
     for key in given:
         if key not in allowed:
             raise ModelError(f"parameter {name}: unknown {key!r}. {did_you_mean(key, allowed)}")
     given["typical"] = prior_from_value(given["typical"], f"{name} typical")
-    given["iiv"] = prior_from_value(given.get("iiv"), f"{name} iiv")
+    for each in ("iiv", "iov"):
+        given[each] = prior_from_value(given.get(each), f"{name} {each}")
+    if "shape" in given:
+        given["shape"] = shape_from_dict(given["shape"], name)
     effects: Iterable[Mapping[str, Any]] = given.pop("covariates", ())
     given["covariates"] = tuple(effect_from_dict(each, name) for each in effects)
     return _KINDS[kind](given.pop("typical"), **given)
 
 
+def _number_or(shape: BoxCox, name: str) -> str:
+    return f"{shape.value.value:g}" if isinstance(shape.value, Fixed) else name
+
+
+def _check_shape(kind: str, shape: object, iiv: object) -> None:
+    if shape is None:
+        return
+    if not isinstance(shape, BoxCox | StudentT):
+        raise ModelError(
+            f"shape={shape!r} is no distribution of a random effect. Use bn.effects.boxcox(0.2) or "
+            "bn.effects.student_t(df=5)."
+        )
+    if iiv is None:
+        raise ModelError(f"{kind}: a shape without a random effect. Give iiv=... too.")
+    if isinstance(shape, BoxCox) and kind == "Normal":
+        raise ModelError(
+            "Normal: the Box-Cox transform needs an effect without a unit. Use bn.LogNormal, "
+            "bn.LogitNormal or bn.effects.student_t(df=...)."
+        )
+
+
+def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:
+    return None if value is None else standard_deviation_prior(value, what)
+
+
 def _effects(given: Any) -> tuple[Effect, ...]:
     """Return covariate effects as a tuple, refusing what is none and two of one covariate."""
     listed = list(given) if isinstance(given, Iterable) else [given]
-    if isinstance(given, str | Continuous | Categorical) or not all(
-        isinstance(each, Continuous | Categorical) for each in listed
+    if isinstance(given, str) or not all(
+        isinstance(each, Continuous | Categorical | Maturation | Function) for each in listed
     ):
         raise ModelError(
             f"covariates={given!r} must be a list of effects, such as "
@@ -389,8 +470,10 @@ def _effects(given: Any) -> tuple[Effect, ...]:
     return tuple(listed)
 
 
-def _term_text(effect: Effect, coefficient: str) -> str:
+def _term_text(effect: Effect, coefficient: Any) -> str:
     """Write an effect that is added on the line."""
+    if isinstance(effect, Maturation | Function):
+        return f"log({effect.text(coefficient)})"
     if isinstance(effect, Categorical):
         return f"{coefficient}[{effect.covariate}]"
     if isinstance(effect, Power):
@@ -398,8 +481,10 @@ def _term_text(effect: Effect, coefficient: str) -> str:
     return f"{coefficient} ({centred(effect.covariate, effect.reference)})"
 
 
-def _term_latex(effect: Effect, coefficient: str) -> str:
+def _term_latex(effect: Effect, coefficient: Any) -> str:
     """Write an effect that is added on the line, in LaTeX."""
+    if isinstance(effect, Maturation | Function):
+        return rf"\log\left({effect.latex(coefficient)}\right)"
     name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
     if isinstance(effect, Categorical):
         return rf"{coefficient}[{name}]"

@@ -19,6 +19,7 @@ from bayesnlme.results.convergence import BFMI_LIMIT, ESS_PER_CHAIN, RHAT_LIMIT,
 from bayesnlme.results.fit import Fit
 
 INTERVAL = 0.95
+_LAYERS = {names.SUBJECTS: "random effects", names.OCCASIONS: "occasion effects"}
 
 type Rows = list[dict[str, Any]]
 
@@ -134,10 +135,18 @@ def parameter_groups(fit: Fit, table: pd.DataFrame) -> list[tuple[str, Rows]]:
 def _kind(model: Model, name: str) -> str:
     if name in {names.typical(each) for each in model.parameters}:
         return "Typical values"
-    if name.startswith(f"{names.OMEGA}["):
-        return "Standard deviations of the random effects"
-    if name.startswith(f"{names.OMEGA_CORR}["):
-        return "Correlations of the random effects"
+    for layer, words in _LAYERS.items():
+        if name.startswith(f"{layer.sd}["):
+            return f"Standard deviations of the {words}"
+        if name.startswith(f"{layer.corr}["):
+            return f"Correlations of the {words}"
+    shapes = {
+        names.shape(parameter, shape.variable)
+        for layer in model.layers
+        for parameter, shape in layer.shapes.items()
+    }
+    if name in shapes:
+        return "Shapes of the random effects"
     residual = {
         names.magnitude(output, each)
         for output, error in model.observations.items()

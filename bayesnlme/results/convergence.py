@@ -151,21 +151,25 @@ def _sampled(posterior: xr.Dataset) -> xr.Dataset:
 
     A known SD is the same in every draw of every chain; its R-hat would be 0/0.
     """
-    derived = [
-        name
-        for name, array in posterior.data_vars.items()
-        if name in (names.PREDICTION, names.OMEGA_CORR, names.ETA_STANDARD)
-        or (name != names.ETA and {names.SUBJECT, names.INTERVAL} & set(array.dims))
-    ]
-    sampled = posterior.drop_vars(derived)
-    if names.OMEGA not in sampled:
-        return sampled
-    omega = sampled[names.OMEGA]
-    estimated = (omega != omega.isel(chain=0, draw=0)).any(("chain", "draw")).values
-    sampled = sampled.drop_vars(names.OMEGA)
-    if estimated.any():
-        sds = omega.isel({names.EFFECT: estimated}).rename({names.EFFECT: "estimated_effect"})
-        sampled = sampled.assign({names.OMEGA: sds})
+    effects = {each.effects for each in names.LAYERS}
+    derived = {names.PREDICTION, *(n for each in names.LAYERS for n in (each.corr, each.standard))}
+    units = {names.SUBJECT, names.SUBJECT_OCCASION, names.INTERVAL}
+    sampled = posterior.drop_vars(
+        [
+            name
+            for name, array in posterior.data_vars.items()
+            if name in derived or (name not in effects and units & set(array.dims))
+        ]
+    )
+    for layer in names.LAYERS:
+        if layer.sd not in sampled:
+            continue
+        sds = sampled[layer.sd]
+        estimated = (sds != sds.isel(chain=0, draw=0)).any(("chain", "draw")).values
+        sampled = sampled.drop_vars(layer.sd)
+        if estimated.any():
+            dims = {layer.effect: f"estimated_{layer.effect}"}
+            sampled = sampled.assign({layer.sd: sds.isel({layer.effect: estimated}).rename(dims)})
     return sampled
 
 

@@ -9,8 +9,10 @@ import pandas as pd
 import xarray as xr
 
 from bayesnlme import names
+from bayesnlme.model.layers import Layer
 from bayesnlme.model.model import Model
 from bayesnlme.population.covariates import Categorical
+from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.priors import Fixed
 
 COLUMNS = (
@@ -65,13 +67,10 @@ def population_rows(model: Model, posterior: xr.Dataset, units: Mapping[str, str
     """Yield the population parameters that were estimated, in the order of the equations."""
     yield from _typical_rows(model, posterior)
     yield from _coefficient_rows(model, posterior)
-    for name in model.effects:
-        parameter = model.parameters[name]
-        if not isinstance(parameter.iiv_prior(), Fixed):
-            unit = (parameter.unit or "") if parameter.kind == "Normal" else ""
-            draws = posterior[names.OMEGA].sel({names.EFFECT: name}, drop=True)
-            yield f"{names.OMEGA}[{name}]", draws, unit
-    yield from _correlation_rows(model, posterior)
+    for layer in model.layers:
+        yield from _sd_rows(model, layer, posterior)
+        yield from _shape_rows(layer, posterior)
+        yield from _correlation_rows(layer, posterior)
     for output, residual in model.observations.items():
         for magnitude, prior in residual.priors().items():
             if not isinstance(prior, Fixed):
@@ -90,6 +89,12 @@ def _typical_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
 def _coefficient_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
     for name, parameter in model.parameters.items():
         for effect in parameter.covariates:
+            if isinstance(effect, Maturation | Function):
+                for which in effect.coefficients:
+                    variable = names.coefficient(name, effect.covariate, which)
+                    if variable in posterior:
+                        yield variable, posterior[variable], ""
+                continue
             variable = names.coefficient(name, effect.covariate)
             if variable not in posterior:
                 continue
@@ -101,21 +106,39 @@ def _coefficient_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
                 yield f"{variable}[{level}]", posterior[variable].sel({dim: level}, drop=True), ""
 
 
-def _correlation_rows(model: Model, posterior: xr.Dataset) -> Iterator[Row]:
-    for block in model.correlated:
+def _sd_rows(model: Model, layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
+    for name, prior in layer.priors.items():
+        parameter = model.parameters[name]
+        if not isinstance(prior, Fixed):
+            unit = (parameter.unit or "") if parameter.kind == "Normal" else ""
+            draws = posterior[layer.names.sd].sel({layer.names.effect: name}, drop=True)
+            yield layer.names.sd_entry(name), draws, unit
+
+
+def _shape_rows(layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
+    for name, shape in layer.shapes.items():
+        variable = names.shape(name, shape.variable)
+        if variable in posterior:
+            yield variable, posterior[variable], ""
+
+
+def _correlation_rows(layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
+    called = layer.names
+    for block in layer.blocks:
         for number, second in enumerate(block):
             for first in block[:number]:
-                where = {names.EFFECT: first, names.EFFECT_BIS: second}
-                draws = posterior[names.OMEGA_CORR].sel(where, drop=True)
-                yield f"{names.OMEGA_CORR}[{first}, {second}]", draws, ""
+                where = {called.effect: first, called.effect_bis: second}
+                draws = posterior[called.corr].sel(where, drop=True)
+                yield called.correlation((first, second)), draws, ""
 
 
 def _log_scale_cv(model: Model, draws: xr.Dataset) -> dict[str, xr.DataArray]:
     """Return the median CV of each random effect that lives on the log scale."""
     log_scale = [
-        f"{names.OMEGA}[{name}]"
-        for name in model.effects
-        if model.parameters[name].kind == "LogNormal"
+        layer.names.sd_entry(name)
+        for layer in model.layers
+        for name in layer.effects
+        if model.parameters[name].kind == "LogNormal" and name not in layer.shapes
     ]
     return {name: cv_percent(draws[name]).median() for name in log_scale if name in draws}
 

@@ -12,10 +12,10 @@ from bayesnlme.data import Dataset
 from bayesnlme.data.rows import Rows
 from bayesnlme.errors import DataError, Finding, ModelError
 from bayesnlme.odes.problem import check_identifiers, ordered_names
+from bayesnlme.odes.tensors import to_tensor
 from bayesnlme.odes.text import TIME, parse, symbol, text
 from bayesnlme.odes.trace import trace_curve
 from bayesnlme.structural.base import Equation
-from bayesnlme.structural.tensors import to_tensor
 from bayesnlme.structural.writing import equation, latex_word
 
 

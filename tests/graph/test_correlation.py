@@ -43,7 +43,7 @@ def draws(blocks, lkj):
     model = model_of(blocks, lkj)
     n = len(STATES)
     with pm.Model() as graph:
-        rows = correlation_factor(model)
+        rows = correlation_factor(model.layers[0], model.lkj)
     matrix = times_transpose(rows)
     factor = pt.stack([pt.stack([pt.as_tensor(row.get(j, 0.0)) for j in range(n)]) for row in rows])
     partial = graph.free_RVs

@@ -114,3 +114,25 @@ def test_a_known_coefficient_is_shown_as_its_value():
     assert "0.75" in as_latex(model_of())
     assert r"\beta_{\mathrm{CL\_WT}}" not in as_latex(model_of())
     assert r"\beta_{\mathrm{CL\_SEX}}" in as_latex(model_of())
+
+
+def test_occasion_effects_stand_beside_the_random_effects():
+    parameters = {
+        "ka": bn.LogNormal(1.5, iov=0.6),
+        "CL": bn.LogNormal(2.8, iiv=0.3, iov=0.1),
+        "V": bn.LogNormal(32.0, iiv=0.2, iov=0.1),
+    }
+    model = model_of().replace(
+        parameters=parameters, correlated=[], correlated_occasion=[("CL", "V")]
+    )
+    text, latex = repr(model), as_latex(model)
+    for line in (
+        "ka = ka_pop * exp(kappa_ka)",
+        "CL = CL_pop * exp(eta_CL + kappa_CL)",
+        "eta_CL ~ Normal(0, omega[CL])",
+        "kappa_ka ~ Normal(0, omega_iov[ka])",
+        "(kappa_CL, kappa_V) ~ MvNormal(0, omega_iov, omega_iov_corr[CL, V])",
+    ):
+        assert f"  {line}\n" in text
+    assert r"e^{\eta_{CL,i} + \kappa_{CL,ik}}" in latex
+    assert r"\kappa_{ka,ik} &\sim \mathcal{N}(0,\; \omega_{\mathrm{iov},ka}^2)" in latex

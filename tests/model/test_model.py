@@ -73,6 +73,8 @@ CHANGES = [
     with_parameter(ka=bn.LogNormal(1.6, iiv=0.6, unit="1/h")),
     with_parameter(ka=bn.LogNormal(1.5, iiv=0.7, unit="1/h")),
     with_parameter(ka=bn.LogNormal(1.5, unit="1/h")),
+    with_parameter(ka=bn.LogNormal(1.5, iiv=0.6, iov=0.6, unit="1/h")),
+    with_parameter(ka=bn.LogNormal(1.5, iov=0.6, unit="1/h")),
     with_parameter(ka=bn.LogNormal(1.5, iiv=0.6, unit="1/min")),
     with_parameter(ka=bn.LogNormal(1.5, iiv=0.6)),
     with_parameter(ka=bn.LogNormal(1.5, iiv=bn.fixed(0.6), unit="1/h")),
@@ -235,6 +237,8 @@ REFUSED = [
         absorption="first_order", output="omega_CL")}, "['omega_CL'] would name two variables"),
     ({"observations": {"covariate_WT": bn.additive(1)}, "structure": bn.pk.one_compartment(
         absorption="first_order", output="covariate_WT")}, "would name two variables"),
+    ({"correlated_occasion": [("CL", "V")]}, "CL has no random effect. Give it iov="),
+    ({"correlated_occasion": [("CL",)]}, "correlated_occasion: ('CL',) needs at least two"),
     ({"correlated": "CL"}, "is no block"),
     ({"correlated": ["CL", "V"]}, "'CL' is no block"),
     ({"correlated": None}, "must be a list of blocks"),
@@ -293,3 +297,19 @@ def test_the_order_of_the_outputs_is_part_of_the_model():
     other = one.replace(observations=dict(reversed(errors.items())))
     assert one != other
     assert one.hash != other.hash
+
+
+def test_occasion_effects_are_a_layer_of_their_own():
+    changed = with_parameter(
+        CL=bn.Normal(2.8, iiv=0.3, iov=0.1, unit="L/h"), V=bn.LogNormal(32.0, iov=bn.fixed(0.2))
+    )
+    model = MODEL.replace(**changed, correlated=[], correlated_occasion=[("V", "CL")])
+    assert model.effects == ("ka", "CL")
+    assert model.occasion_effects == ("CL", "V")
+    rows = {row.name: row for row in model.priors}
+    assert rows["omega_iov[CL]"].meaning == "SD of the occasion effect on CL"
+    assert rows["omega_iov[CL]"].unit == "L/h"
+    assert rows["omega_iov[CL]"].default
+    assert rows["omega_iov[V]"].text == "omega_iov[V] = 0.2 (fixed)"
+    assert rows["omega_iov_corr[V, CL]"].text == "omega_iov_corr[V, CL] ~ LKJ(2)"
+    assert MODEL.replace(correlated_occasion=[]).hash == MODEL.hash

@@ -159,6 +159,10 @@ LINES = [
     ('[["CL", "V"]]', '["CL", "V"]', "correlated[1]: 'CL' stands where an array"),
     ('[["CL", "V"]]', '[["CL", "W"]]', "correlated: no parameter 'W'. "),
     ('[["CL", "V"]]', '[["CL", 2]]', "correlated[1][2]: 2 is not text"),
+    ("lkj = 1.5", 'correlated_occasion = ["CL"]', "correlated_occasion[1]: 'CL' stands where an"),
+    ("lkj = 1.5", 'correlated_occasion = [["CL", "V"]]', "correlated_occasion: CL has no random"),
+    ("iiv = 0.3", "iiv = 0.3\niov = 'much'", "parameters.CL.iov: 'much' is not a number"),
+    ("iiv = 0.3", "iiv = 0.3\niov = -0.1", "LogNormal iov: a standard deviation must be positive"),
     ("lkj = 1.5", "lkj = 'x'", "lkj: 'x' is not a number"),
     ("lkj = 1.5", "lkj = -1", "lkj"),
     ('"one_compartment"', '"one_compartmnt"', "structure.kind: 'one_compartmnt' is unknown"),
@@ -441,6 +445,7 @@ def effects(draw):
 def parameters(draw):
     options = {
         "iiv": draw(st.one_of(st.none(), priors)),
+        "iov": draw(st.one_of(st.none(), priors)),
         "unit": draw(st.sampled_from([None, "L/h", "1/h", "kg"])),
         "covariates": tuple(
             {each.covariate: each for each in draw(st.lists(effects(), max_size=2))}.values()
@@ -482,6 +487,7 @@ def models(draw):
     )
     parts = {name: draw(parameters()) for name in structure.parameters}
     random = [name for name, each in parts.items() if each.iiv is not None]
+    occasional = [name for name, each in parts.items() if each.iov is not None]
     error = st.one_of(
         priors.map(additive),
         priors.map(proportional),
@@ -495,6 +501,9 @@ def models(draw):
         structure=structure,
         observations={name: draw(error) for name in structure.outputs},
         correlated=[tuple(random)] if len(random) > 1 and draw(st.booleans()) else [],
+        correlated_occasion=[tuple(occasional)]
+        if len(occasional) > 1 and draw(st.booleans())
+        else [],
         lkj=draw(numbers),
     )
 

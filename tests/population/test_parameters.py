@@ -284,3 +284,17 @@ def test_a_typical_value_between_bounds_keeps_its_relative_error():
     assert prior.keywords["sigma"] == pytest.approx(0.1 * 11 / (10 * 0.1 * 0.9))
     unit = bn.LogitNormal(bn.typical(0.4, rse=0.1)).typical_prior()
     assert unit.keywords["sigma"] == pytest.approx(0.1 / 0.6)
+
+
+def test_the_occasion_effect_is_added_to_the_random_effect():
+    assert bn.Normal(1.0, iiv=1.0, iov=0.5).text("E0", {}) == "E0_pop + eta_E0 + kappa_E0"
+    assert bn.LogitNormal(0.3, iov=0.5).text("F", {}) == "logistic(logit(F_pop) + kappa_F)"
+    parameter = bn.LogNormal(2.8, iov=bn.fixed(0.2))
+    assert parameter.iov_prior() == bn.fixed(0.2)
+    assert parameter_from_dict("CL", parameter.to_dict()) == parameter
+
+
+@pytest.mark.parametrize("wrong", [0, -0.2, "much", True, math.nan, bn.typical(0.2, rse=0.1)])
+def test_the_sd_between_occasions_is_a_positive_number_or_a_prior_on_such(wrong):
+    with pytest.raises(ModelError, match=r"iov|bn\.typical"):
+        bn.LogNormal(2.8, iov=wrong)
