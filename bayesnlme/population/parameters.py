@@ -455,10 +455,9 @@ def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:
 
 def _effects(given: Any) -> tuple[Effect, ...]:
     """Return covariate effects as a tuple, refusing what is none and two of one covariate."""
+    kinds = Continuous | Categorical | Maturation | Function
     listed = list(given) if isinstance(given, Iterable) else [given]
-    if isinstance(given, str) or not all(
-        isinstance(each, Continuous | Categorical | Maturation | Function) for each in listed
-    ):
+    if isinstance(given, str | kinds) or not all(isinstance(each, kinds) for each in listed):
         raise ModelError(
             f"covariates={given!r} must be a list of effects, such as "
             "[bn.covariates.power('WT', reference=70)]."
