@@ -1,5 +1,6 @@
 """Variables of the PyMC model."""
 
+import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
@@ -10,5 +11,5 @@ from bayesnlme.population.priors import Fixed, Prior
 def variable_of(name: str, prior: Prior | Fixed) -> Tensor:
     """Return a scalar: a random variable, or a constant where it is known."""
     if isinstance(prior, Fixed):
-        return pt.constant(float(prior.value), name=name)
+        return pt.constant(np.float64(prior.value), name=name)  # a float may become a float32
     return getattr(pm, prior.distribution)(name, **prior.keywords, initval=prior.start)

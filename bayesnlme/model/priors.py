@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bayesnlme import names
-from bayesnlme.observation.continuous import Residual
+from bayesnlme.observation.kinds import Observed
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import LKJ, Fixed, Prior
 
@@ -47,7 +47,7 @@ class PriorRow:
 
 def prior_rows(
     parameters: Mapping[str, Parameter],
-    observations: Mapping[str, Residual],
+    observations: Mapping[str, Observed],
     correlated: Sequence[Sequence[str]],
     lkj: float,
 ) -> tuple[PriorRow, ...]:
@@ -106,11 +106,12 @@ def _correlation(block: tuple[str, ...], lkj: float) -> PriorRow:
     )
 
 
-def _magnitudes(output: str, residual: Residual) -> Iterator[PriorRow]:
-    for magnitude, prior in residual.priors().items():
+def _magnitudes(output: str, outcome: Observed) -> Iterator[PriorRow]:
+    stated = outcome.stated()
+    for magnitude, prior in outcome.priors().items():
         yield PriorRow(
             name=names.magnitude(output, magnitude),
             prior=prior,
-            meaning=f"{magnitude.replace('_', ' ')} residual error of {output}",
-            default=isinstance(getattr(residual, magnitude), float),
+            meaning=f"{outcome.meaning(magnitude)} of {output}",
+            default=isinstance(stated[magnitude], float),
         )
