@@ -33,13 +33,13 @@ def value_findings(
 
 
 def without_dropped(outcomes: Mapping[str, Observed], data: Dataset) -> Dataset:
-    """Leave out what M1 and M2 drop, and give M2 the limit of every other observation.
+    """Leave out what M1 and M2 drop, and give every other observation its limit, if known.
 
     A warning among the findings says how many observations were dropped.
     """
     for number, name in enumerate(data.outputs):
         mine = data.observations.output == number
-        if outcomes[name].blq == "M2":
+        if outcomes[name].blq in _DROPPING:
             data = replace(data, records=_with_limits(data.records, data, mine))
     below = data.observations.below
     names = np.array(data.outputs, dtype=object)[data.observations.output]

@@ -77,16 +77,23 @@ def draws_of(population, count=2, seed=3):
     return points, xr.Dataset(found)
 
 
-def test_the_graph_the_log_likelihood_and_the_subjects_agree(population):
+def test_the_graph_and_the_log_likelihood_agree(population):
     graph = population.pymc
     points, posterior = draws_of(population)
     likelihood = log_likelihood(population, posterior)["z"].values[0]
     density = graph.compile_fn(
         graph.logp(vars=[graph["z"]], sum=False, jacobian=False)[0], mode=FAST
     )
-    by_subject = subject_densities(population)
     for k, point in enumerate(points):
         np.testing.assert_allclose(likelihood[k], density(point), rtol=1e-12)
+
+
+def test_the_subjects_densities_agree():
+    population = population_of("M4")
+    _, posterior = draws_of(population)
+    likelihood = log_likelihood(population, posterior)["z"].values[0]
+    by_subject = subject_densities(population)
+    for k in range(2):
         values = {name: posterior[name].values[0, k] for name in by_subject.parameters}
         found, _ = by_subject.log_densities(values, posterior["eta"].values[0, k])
         subject = population.data.observations.subject
@@ -203,7 +210,10 @@ def test_a_censored_value_in_the_far_tail_has_a_gradient():
     )  # fmt: skip
     data = bn.read_data(TABLE.assign(CENS=1))
     density = compile_density(bn.build(model, data).pymc)
-    value, gradient = LogDensity(density.evaluate)(np.array([np.log(1000.0), np.log(0.4)]))
+    at = {"a_pop_log__": np.log(1000.0), "k_pop_log__": np.log(0.4)}
+    value, gradient = LogDensity(density.evaluate)(
+        np.array([at[each.name] for each in density.free])
+    )
     f = 1000.0 * np.exp(-0.4 * TABLE.TIME.to_numpy())
     below = special.log_ndtr(TABLE.DV.to_numpy() - f).sum()
     prior = stats.norm(0, 1).logpdf(0) * 2
