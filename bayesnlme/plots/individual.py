@@ -46,7 +46,7 @@ def individual_fits(table: xr.Dataset, *, output: str | None = None) -> Figure:
         labelled = [panel.get_legend_handles_labels() for panel in panels.flat]
         known = {word: handle for each in labelled for handle, word in zip(*each, strict=True)}
         drawing.legend(
-            known.values(), words := list(known), loc="outside upper center", ncols=len(words)
+            list(known.values()), list(known), loc="outside upper center", ncols=min(len(known), 5)
         )
         drawing.supxlabel(style.axis_label("Time", table.attrs["time_unit"]), fontsize=9)
         drawing.supylabel(style.axis_label(name, table.attrs["units"][name]), fontsize=9)
