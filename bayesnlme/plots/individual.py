@@ -75,10 +75,12 @@ def _subject(panel: Axes, table: xr.Dataset, subject: str, output: str) -> None:
         observed["mark"].values, linestyle="none", color=style.INK, markersize=2.8,
     )  # fmt: skip
     doses = table["dose_time"].values[table["dose_subject"].values == subject]
-    panel.plot(
-        doses, np.zeros(doses.size), "|", color=style.ORANGE, markersize=6, markeredgewidth=1.3,
-        transform=panel.get_xaxis_transform(), clip_on=False, label="dose",
-    )  # fmt: skip
+    if doses.size:  # an empty line that is not clipped spoils the layout
+        panel.plot(
+            doses, np.zeros(doses.size), "|", color=style.ORANGE, markersize=6,
+            markeredgewidth=1.3, transform=panel.get_xaxis_transform(), clip_on=False,
+            label="dose",
+        )  # fmt: skip
     panel.set_title(f"Subject {_short(subject)}", loc="left", pad=3)
 
 

@@ -128,8 +128,10 @@ def test_outcomes_of_other_kinds(name):
     model = bn.Model(
         name=name, parameters=parameters, structure=structure, observations=observations
     )
-    method = bn.NUTS(draws=500, tune=800, chains=4)
+    # the first loads say much of each subject, which the non-centred form samples slowly
+    draws = 3000 if name == "hiv_virload20_sim" else 1000
+    method = bn.NUTS(draws=draws, tune=1000, chains=4)
     fit = bn.fit(model, data, method=method, seed=2, progress=False)
     assert fit.convergence.divergences == 0
     assert fit.convergence.failures == 0
-    assert fit.convergence.rhat_max < 1.05
+    assert fit.convergence.rhat_max < 1.02
