@@ -103,16 +103,19 @@ class ResidualError:
         """Return the log density of observations, shape (..., observation).
 
         A censored one has the log of the probability of what is known of it. Where the prediction
-        allows no observation (an SD of zero, a log of no positive number) it is minus infinity.
+        allows no other value than itself (an SD of zero, as a proportional error has before the
+        first dose), a censored observation that agrees with it is certain, and an exact one has no
+        density: minus infinity.
         """
         f = pt.as_tensor(f)
         possible = f > 0 if self.positive else pt.ones_like(f, dtype="bool")
         sd = self.sd(f, magnitudes)
+        degenerate = pt.eq(f, 0) if self.positive else pt.eq(sd, 0)
         possible = possible & (sd > 0)
         sd = pt.switch(possible, sd, 1.0)
         centre = pt.log(pt.switch(possible, f, 1.0)) if self.positive else f
         found = _joined(self._pieces(y, (centre, sd), self.noise(magnitudes), bounds), len(bounds))
-        return pt.switch(possible, found, -np.inf)
+        return pt.switch(possible, found, self._impossible(f, degenerate, bounds))
 
     def quantile(self, level: Floats, f: Floats, magnitudes: Magnitudes, bounds: Bounds) -> Floats:
         """Return quantiles of observations, given that they exceed what M2 or M4 ask for."""
@@ -125,6 +128,7 @@ class ResidualError:
                 lowest = np.log(floor) if self.positive else floor
                 log_above = log_above + noise.log_above((lowest - centre) / sd)
             value = centre + sd * noise.quantile_above(log_above)
+            value = np.where(sd == 0, centre, value)
             return np.asarray(np.exp(value) if self.positive else value)
 
     def draw(
@@ -181,6 +185,15 @@ class ResidualError:
         if above_floor.size:
             tails.append((above_floor, [-z(floor[above_floor], above_floor)], pt.neg))
         return [*pieces, *_probabilities(noise, tails)]
+
+    def _impossible(self, f: Tensor, degenerate: Tensor, bounds: Bounds) -> Tensor | float:
+        """Return the log density where the prediction is the only possible value."""
+        if not bounds.censored.any():
+            return -np.inf
+        lower, upper = self._interval(bounds, self._floor(bounds))
+        with np.errstate(invalid="ignore"):
+            certain = degenerate & (lower <= f) & (f < upper)
+        return pt.switch(certain, 0.0, -np.inf)
 
     def _floor(self, bounds: Bounds) -> Floats:
         """Return what every observation is known to exceed before it is made."""

@@ -152,3 +152,26 @@ def test_the_order_of_the_observations_is_kept():
     found = log_density(make("M3"), y, f, magnitudes, known)
     wanted = np.where(censored, expected(f).logcdf(y), expected(f).logpdf(y))
     assert found == pytest.approx(wanted, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "magnitudes"),
+    [
+        (bn.proportional(B), {"proportional": B}),
+        (bn.proportional(B, blq="M4"), {"proportional": B}),
+        (bn.log_normal(B), {"log_sd": B}),
+        (bn.student_t(bn.proportional(B), df=DF), {"proportional": B, "df": DF}),
+    ],
+)
+def test_before_the_first_dose_a_value_below_the_limit_is_certain(outcome, magnitudes):
+    """A prediction of 0 has no spread; the limit of small predictions is the same."""
+    f, known = np.array([0.0, 1e-9, 0.0]), below(size=3)
+    found = log_density(outcome, np.full(3, LIMIT), f, magnitudes, known)
+    np.testing.assert_allclose(found, 0.0, atol=1e-12)
+    gradient, _ = slopes(outcome, np.full(3, LIMIT), f, magnitudes, known)
+    assert np.isfinite(gradient).all()
+    above = bounds(1, lower=[LIMIT])
+    assert log_density(outcome, [LIMIT], [0.0], magnitudes, above) == -np.inf
+    assert log_density(outcome, [LIMIT], [np.nan], magnitudes, below(size=1)) == -np.inf
+    drawn = outcome.draw(np.zeros(3), magnitudes, bounds(3), np.random.default_rng(1))
+    assert drawn.tolist() == [0.0, 0.0, 0.0]
