@@ -157,9 +157,12 @@ def _kept(outcome: Observed, below: Booleans) -> Booleans:
 
 def _limits(data: Dataset, mine: Booleans) -> np.ndarray:
     """Return the limit of each observation: its own, or the only one that the output has."""
-    limit = data.observations.limit
+    limit, upper = data.observations.limit, data.observations.upper
     known = np.unique(limit[mine & ~np.isnan(limit)])
-    return np.where(np.isnan(limit) & mine, known[0], limit) if known.size == 1 else limit
+    if known.size != 1:
+        return limit
+    # what lies between two limits must not become what lies below one
+    return np.where(np.isnan(limit) & mine & (upper != known[0]), known[0], limit)
 
 
 def _with_limits(records: Records, data: Dataset, mine: Booleans) -> Records:

@@ -122,3 +122,11 @@ def test_every_output_is_judged_by_its_own_outcome():
     matched = match(model, data)
     assert matched.n_observations == 3
     assert np.array(matched.outputs)[matched.observations.output].tolist() == ["conc", "n", "n"]
+
+
+def test_an_interval_does_not_become_a_value_below_the_limit():
+    data = data_of(CENS=[-1, 0, 1, 0, 1], DV=[0.5, 2, 1, 4, 1],
+                   LIMIT=[1.0, np.nan, np.nan, np.nan, np.nan])  # fmt: skip
+    matched = match(model_of(bn.additive(1, blq="M1")), data)
+    assert matched.observations.upper.tolist()[0] == 1.0
+    assert matched.n_observations == 3
