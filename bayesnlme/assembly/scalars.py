@@ -16,6 +16,7 @@ import pytensor.scalar as ps
 from pytensor.graph.basic import Constant
 
 from bayesnlme.assembly.errors import NoMachineCode
+from bayesnlme.assembly.special import digamma, erfcx
 from bayesnlme.odes.block import Block
 
 
@@ -155,6 +156,8 @@ _WRITERS: dict[str, Callable[..., str]] = {
     "Cos": lambda block, a: block.call("cos", a),
     "Erf": lambda block, a: block.per_lane("erf", a),
     "Erfc": lambda block, a: block.per_lane("erfc", a),
+    "Erfcx": erfcx,
+    "Psi": digamma,
     "GammaLn": lambda block, a: block.per_lane("lgamma", a),
     "Pow": _power,
     "Sigmoid": _sigmoid,

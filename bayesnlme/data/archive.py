@@ -85,7 +85,14 @@ def parse_data(text: str) -> Dataset:
 
 
 def _plain(column: Any) -> list[Any]:
-    return [None if _is_hole(cell) else cell for cell in np.asarray(column).tolist()]
+    return [_cell(cell) for cell in np.asarray(column).tolist()]
+
+
+def _cell(cell: Any) -> Any:
+    """Return a cell as JSON has it: a hole is null, an infinite number its name."""
+    if isinstance(cell, float) and math.isinf(cell):
+        return str(cell)
+    return None if _is_hole(cell) else cell
 
 
 def _is_hole(cell: object) -> bool:
@@ -102,7 +109,8 @@ def _column(name: str, columns: dict[str, list[Any]]) -> Any:
 
 
 def _numbers(cells: list[Any]) -> Floats:
-    return np.array([math.nan if cell is None else cell for cell in cells], dtype=np.float64)
+    numbers = [math.nan if cell is None else float(cell) for cell in cells]
+    return np.array(numbers, dtype=np.float64)
 
 
 def _values(stored: dict[str, Any]) -> Values:

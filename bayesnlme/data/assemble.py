@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from bayesnlme.data import table_kinds as kinds
-from bayesnlme.data.arrays import Integers, Values
+from bayesnlme.data.arrays import Booleans, Floats, Integers, Values
 from bayesnlme.data.checks import evids, meant_as_scored
 from bayesnlme.data.entries import Entries, Entry, parse_number
 from bayesnlme.data.observation_checks import output_labels, sorted_labels
@@ -31,8 +31,10 @@ def make_records(entries: Entries, roles: Roles) -> Records:
         One entry per row.
     """
     scored = meant_as_scored(entries)
-    censored = scored & (entries["CENS"].numbers == 1)
-    value, limit = entries["DV"].numbers, entries["LLOQ"].numbers
+    cens, far = entries["CENS"].numbers, entries["LIMIT"].numbers
+    below, above = scored & (cens == 1), scored & (cens == -1)
+    value, lloq = entries["DV"].numbers, entries["LLOQ"].numbers
+    limit = np.where(below & np.isnan(lloq), value, lloq)
     evid = evids(entries)
     return Records(
         subject=entries.subject,
@@ -47,11 +49,18 @@ def make_records(entries: Entries, roles: Roles) -> Records:
         output=_outputs(entries),
         value=np.where(scored, value, np.nan),
         scored=scored,
-        censored=censored,
-        limit=np.where(censored & np.isnan(limit), value, limit),
+        censored=below | above,
+        limit=limit,
+        lower=_bound(above, value, below, np.where(np.isnan(far), -np.inf, far)),
+        upper=_bound(below, limit, above, np.where(np.isnan(far), np.inf, far)),
         occasion=_index(entries["OCC"], occasion_labels(entries)),
         row=np.arange(1, len(entries) + 1),
     )
+
+
+def _bound(near: Booleans, close: Floats, away: Booleans, far: Floats) -> Floats:
+    """Return the limit that was passed where it is this bound, else the far end, else NaN."""
+    return np.where(near, close, np.where(away, far, np.nan))
 
 
 def occasion_labels(entries: Entries) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ def meant_as_scored(entries: Entries) -> Booleans:
     mdv = entries["MDV"]
     if mdv.present:
         return observed & (mdv.numbers == 0)
-    return observed & (~entries["DV"].missing | (entries["CENS"].numbers == 1))
+    return observed & (~entries["DV"].missing | np.isin(entries["CENS"].numbers, (-1, 1)))
 
 
 def first_only(

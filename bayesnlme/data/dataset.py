@@ -112,6 +112,9 @@ class Dataset:
         for name, column in self._content():
             digest.update(f"|{name}|{len(column)}|".encode())
             digest.update(_canonical_bytes(column))
+        if _beyond_limits(self.records):
+            for name in ("lower", "upper"):
+                digest.update(f"|{name}|".encode() + getattr(self.records, name).tobytes())
         if self.covariate_interpolation != "locf":
             digest.update(f"|{self.covariate_interpolation}".encode())
         return digest.hexdigest()
@@ -206,8 +209,8 @@ class Dataset:
         -------
         pandas.DataFrame
             One row per record: ID, TIME, EVID, then the dosing columns where
-            there are doses, CMT, DVID, DV, MDV, then OCC, CENS and LLOQ where they
-            matter, then the covariates. `read_data` of it, with the same
+            there are doses, CMT, DVID, DV, MDV, then OCC, CENS, LLOQ and LIMIT where
+            they matter, then the covariates. `read_data` of it, with the same
             ``covariate_interpolation``, gives the same ``hash``.
         """
         return pd.DataFrame(self._table())
@@ -232,7 +235,7 @@ class Dataset:
         if self.occasions != ("1",):
             table["OCC"] = _labels(self.occasions, records.occasion)
         if records.censored.any() or np.isfinite(records.limit).any():
-            table |= {"CENS": records.censored.astype(np.int64), "LLOQ": records.limit}
+            table |= _censoring(records)
         return table | {name: each.values for name, each in self.covariates.items()}
 
     def _content(self) -> list[tuple[str, Any]]:
@@ -312,6 +315,8 @@ def covariates_only(records: Records, chosen: Booleans) -> Records:
         "scored": False,
         "censored": False,
         "limit": np.nan,
+        "lower": np.nan,
+        "upper": np.nan,
     }
     cleared = {
         name: np.where(chosen, blank, getattr(records, name)) for name, blank in nothing.items()
@@ -336,10 +341,12 @@ def _observations(records: Records) -> Observations:
     return Observations(
         subject=scored.subject,
         time=scored.time,
-        value=np.where(scored.censored, scored.limit, scored.value),
+        value=np.where(scored.below, scored.limit, scored.value),
         output=scored.output,
         censored=scored.censored,
         limit=scored.limit,
+        lower=scored.lower,
+        upper=scored.upper,
         occasion=scored.occasion,
         row=scored.row,
         order=order,
@@ -362,6 +369,21 @@ def _doses(records: Records) -> Doses:
         occasion=given.occasion,
         row=given.row,
         order=order,
+    )
+
+
+def _beyond_limits(records: Records) -> bool:
+    """Whether a censored value is known otherwise than by its limit of quantification."""
+    return bool((records.censored & ~(records.below & np.isneginf(records.lower))).any())
+
+
+def _censoring(records: Records) -> dict[str, Any]:
+    """Return the columns CENS, LLOQ and, where an interval is known, LIMIT."""
+    cens = np.where(records.below, 1, np.where(records.censored, -1, 0))
+    far = np.where(records.below, records.lower, np.where(cens == -1, records.upper, np.nan))
+    columns = {"CENS": cens, "LLOQ": records.limit}
+    return columns | (
+        {"LIMIT": np.where(np.isfinite(far), far, np.nan)} if np.isfinite(far).any() else {}
     )
 
 

@@ -32,6 +32,8 @@ def check_observations(entries: Entries, outputs: Mapping[str, str]) -> Iterator
     yield from _occasions(entries)
     yield from _censoring(entries)
     yield from _limits(entries)
+    yield from _upper_limits(entries)
+    yield from _intervals(entries)
 
 
 def output_labels(entries: Entries) -> tuple[str, ...]:
@@ -68,7 +70,8 @@ def _anything_scored(entries: Entries) -> Iterator[Finding]:
 
 
 def _values(entries: Entries) -> Iterator[Finding]:
-    wanting = meant_as_scored(entries) & entries["DV"].missing & (entries["CENS"].numbers != 1)
+    exact = ~np.isin(entries["CENS"].numbers, (-1, 1))
+    wanting = meant_as_scored(entries) & entries["DV"].missing & exact
     yield from entries.flag(kinds.VALUE_MISSING, wanting, "DV")
 
 
@@ -112,11 +115,10 @@ def _censoring(entries: Entries) -> Iterator[Finding]:
         return
     known = np.isnan(cens.numbers) | np.isin(cens.numbers, (-1, 0, 1))
     yield from entries.flag(kinds.CENS_UNKNOWN, ~known, "CENS")
-    yield from entries.flag(kinds.CENS_RIGHT, cens.numbers == -1, "CENS")
     yield from entries.flag(kinds.CENS_MISSING, scored & cens.missing, "CENS")
     readable = evids(entries) >= 0
     readable &= entries["MDV"].missing | ~np.isnan(entries["MDV"].numbers)
-    elsewhere = (cens.numbers == 1) & ~scored & readable
+    elsewhere = np.isin(cens.numbers, (-1, 1)) & ~scored & readable
     yield from entries.flag(kinds.CENS_ELSEWHERE, elsewhere, "CENS")
 
 
@@ -136,3 +138,27 @@ def _limits(entries: Entries) -> Iterator[Finding]:
     unmarked = below & (cens.numbers == 0)
     first = int(np.argmax(unmarked))
     yield from first_only(entries, kinds.BELOW_LIMIT, unmarked, "DV", other=limits[first])
+
+
+def _upper_limits(entries: Entries) -> Iterator[Finding]:
+    dv, lloq = entries["DV"], entries["LLOQ"]
+    above = meant_as_scored(entries) & (entries["CENS"].numbers == -1)
+    yield from entries.flag(kinds.CENS_NO_UPPER_LIMIT, above & dv.missing, "DV")
+    contrary = above & (dv.numbers < lloq.numbers)
+    yield from entries.flag(kinds.CENS_BELOW_LIMIT, contrary, "DV", other=lloq.cells)
+
+
+def _intervals(entries: Entries) -> Iterator[Finding]:
+    """Check the far end of intervals: below the limit with CENS 1, above DV with CENS -1."""
+    cens, dv, lloq, far = (entries[each] for each in ("CENS", "DV", "LLOQ", "LIMIT"))
+    if far.present and not cens.present:
+        yield kinds.INTERVAL_NO_CENS.at(column=far.column)
+        return
+    scored = meant_as_scored(entries)
+    near = np.where((cens.numbers == 1) & ~lloq.missing, lloq.numbers, dv.numbers)
+    wrong = (cens.numbers == 1) & (far.numbers >= near)
+    wrong |= (cens.numbers == -1) & (far.numbers <= near)
+    side = np.where(cens.numbers == 1, "below", "above")
+    yield from entries.flag(
+        kinds.INTERVAL_EMPTY, scored & wrong, "LIMIT", cens=cens.cells, near=near, side=side
+    )

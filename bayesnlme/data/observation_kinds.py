@@ -50,17 +50,36 @@ OCCASION_MISSING = Kind(
 CENS_UNKNOWN = Kind(
     code="E_CENS_UNKNOWN",
     message="CENS {cell} is unknown.",
-    remedy="Write 1 where the value is below the limit, else 0.",
+    remedy="Write 1 where the value is below a limit, -1 where it is above one, else 0.",
 )
-CENS_RIGHT = Kind(
-    code="E_CENS_RIGHT",
-    message="CENS -1 means a value above an upper limit, which is not supported yet.",
-    remedy="Take the observation out by MDV 1 and '.' in DV.",
+CENS_NO_UPPER_LIMIT = Kind(
+    code="E_CENS_NO_UPPER_LIMIT",
+    message="The observation lies above a limit (CENS -1), which DV does not give.",
+    remedy="Write the upper limit of quantification in DV.",
+)
+CENS_BELOW_LIMIT = Kind(
+    code="E_CENS_BELOW_LIMIT",
+    message="The observation is marked as above {cell} (CENS -1), which is below its limit of"
+    " quantification {other}.",
+    remedy="Write CENS 1 if it is below the limit, or correct DV or LLOQ.",
+)
+INTERVAL_NO_CENS = Kind(
+    code="W_INTERVAL_NO_CENS",
+    message="The column {column!r} gives the far end of censored intervals, but there is no CENS"
+    " column: it says nothing.",
+    remedy="Add a CENS column, or give the column another name if it is a covariate.",
+)
+INTERVAL_EMPTY = Kind(
+    code="E_INTERVAL_EMPTY",
+    message="The far end {cell} of the censored interval must lie {side} its limit {near:g}"
+    " (CENS {cens}).",
+    remedy="With CENS 1 the value lies between LIMIT and LLOQ (or DV), with CENS -1 between DV"
+    " and LIMIT.",
 )
 CENS_MISSING = Kind(
     code="E_CENS_MISSING",
     message="The observation does not say whether it is censored.",
-    remedy="Write 1 where the value is below the limit, else 0.",
+    remedy="Write 1 where the value is below a limit, -1 where it is above one, else 0.",
 )
 CENS_ELSEWHERE = Kind(
     code="E_CENS_ELSEWHERE",

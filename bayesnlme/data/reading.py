@@ -50,7 +50,7 @@ def read_data(  # noqa: PLR0913  one keyword for each choice, each with its defa
     """Read a table of doses and observations, and check it whole.
 
     Columns are found by their NONMEM names in any case: ID TIME DV AMT EVID MDV
-    CMT RATE II ADDL SS DVID OCC CENS LLOQ. ID, TIME and DV are required; the
+    CMT RATE II ADDL SS DVID OCC CENS LLOQ LIMIT. ID, TIME and DV are required; the
     dosing columns are needed only where there are doses; every other column is
     a covariate.
 
@@ -94,9 +94,11 @@ def read_data(  # noqa: PLR0913  one keyword for each choice, each with its defa
     -----
     A record with EVID 0 is scored where MDV is 0, or without an MDV column
     where it has a value. Where CENS is 1 the value is known to lie below LLOQ,
-    or below DV if there is no LLOQ. Two measurements of one output at one time
-    are replicates and both are scored. Times may be negative. Doses at the
-    time of an observation come before it where they stand above it.
+    or below DV if there is no LLOQ, and above LIMIT if that is given; where CENS
+    is -1 it lies above DV, and below LIMIT if that is given. Two measurements
+    of one output at one time are replicates and both are scored. Times may be
+    negative. Doses at the time of an observation come before it where they stand
+    above it.
 
     Examples
     --------

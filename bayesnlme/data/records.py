@@ -36,9 +36,12 @@ class Records(Columns):
     scored : bool array
         True where the record is an observation that enters the likelihood.
     censored : bool array
-        True where the value is known only to lie below ``limit``.
+        True where the value is known only to lie between ``lower`` and ``upper``.
     limit : float64 array
         Limit of quantification, NaN where none is given.
+    lower, upper : float64 array
+        Bounds of a censored value, infinite where there is none on that side; NaN elsewhere. Below
+        the limit of quantification ``upper`` is ``limit``.
     occasion : int64 array
         Index into ``Dataset.occasions``.
     row : int64 array
@@ -59,8 +62,15 @@ class Records(Columns):
     scored: Booleans
     censored: Booleans
     limit: Floats
+    lower: Floats
+    upper: Floats
     occasion: Integers
     row: Integers
+
+    @property
+    def below(self) -> Booleans:
+        """Mark the records below the limit of quantification (CENS 1)."""
+        return self.censored & (self.upper == self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -72,11 +82,13 @@ class Observations(Columns):
     subject, output, occasion : int64 array
         Indices into ``subjects``, ``outputs`` and ``occasions`` of the data set.
     time, value : float64 array
-        When and what was measured; a censored value is its limit.
+        When and what was measured; a censored value is the limit that it passed.
     censored : bool array
-        True where only ``value < limit`` is known.
+        True where only ``lower < value < upper`` is known.
     limit : float64 array
         Limit of quantification, NaN where none is given.
+    lower, upper : float64 array
+        Bounds of a censored value, as in `Records`.
     row : int64 array
         Row of the table, counted from 1 below the header.
     order : int64 array
@@ -89,9 +101,16 @@ class Observations(Columns):
     output: Integers
     censored: Booleans
     limit: Floats
+    lower: Floats
+    upper: Floats
     occasion: Integers
     row: Integers
     order: Integers
+
+    @property
+    def below(self) -> Booleans:
+        """Mark the observations below the limit of quantification (CENS 1)."""
+        return self.censored & (self.upper == self.limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

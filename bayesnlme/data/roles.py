@@ -23,6 +23,7 @@ MEANINGS = {
     "OCC": "occasion",
     "CENS": "censoring mark",
     "LLOQ": "limit of quantification",
+    "LIMIT": "far end of a censored interval",
 }
 REQUIRED = ("ID", "TIME", "DV")
 ALSO_CALLED = {
@@ -43,10 +44,6 @@ IGNORED = {
     "DAT2": ("the date of a record", "Fold the date into TIME and drop the column."),
     "DAT3": ("the date of a record", "Fold the date into TIME and drop the column."),
     "CONT": ("records that go on over rows", "Write one record per row and drop the column."),
-    "LIMIT": (
-        "the far end of a censoring interval",
-        'Drop the column; if it is the limit of quantification, pass lloq="{column}".',
-    ),
 }
 
 
@@ -105,7 +102,7 @@ def assign_roles(
     chosen, refused = _covariates(table, columns, covariates)
     problems += refused
     if covariates is None:
-        problems += _ignored_columns([table.header[i] for i in chosen], columns)
+        problems += _ignored_columns([table.header[i] for i in chosen])
     if problems:
         raise DataError(problems, table.source)
     return Roles(
@@ -240,12 +237,9 @@ def _suspect(name: str, columns: Mapping[str, int]) -> list[Finding]:
     ]
 
 
-def _ignored_columns(names: Sequence[str], columns: Mapping[str, int]) -> list[Finding]:
+def _ignored_columns(names: Sequence[str]) -> list[Finding]:
     """Refuse covariates whose name has a meaning that would be ignored."""
-    refused = [name for name in names if name.upper() in IGNORED]
-    if "CENS" not in columns:
-        refused = [name for name in refused if name.upper() != "LIMIT"]
-    return [_ignored(name) for name in refused]
+    return [_ignored(name) for name in names if name.upper() in IGNORED]
 
 
 def _ignored(name: str) -> Finding:

@@ -113,8 +113,10 @@ def _output(data: Described, output: int) -> str:
     name = data.outputs[output]
     unit = data.units.get(name, data.units.get("DV"))
     text = f"{int(mine.sum())}, {_range(data.observations.value[mine], unit)}"
-    censored = int(data.observations.censored[mine].sum())
-    return f"{text}, {censored} below the limit" if censored else text
+    below = int(data.observations.below[mine].sum())
+    other = int(data.observations.censored[mine].sum()) - below
+    text += f", {below} below the limit" if below else ""
+    return f"{text}, {other} above a limit" if other else text
 
 
 def _doses(data: Described) -> str:

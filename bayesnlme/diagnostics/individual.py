@@ -11,6 +11,7 @@ from bayesnlme._types import Floats
 from bayesnlme.data import Dataset
 from bayesnlme.data.events import expand_doses
 from bayesnlme.data.rows import Rows
+from bayesnlme.diagnostics.censoring import marks
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.diagnostics.predictive import tails, thinned
 from bayesnlme.errors import FitError, did_you_mean
@@ -51,9 +52,10 @@ def individual_predictions(
     Dataset
         By ``point``: ``subject``, ``output``, ``time``; ``median``, ``lower`` and ``upper`` of the
         individual prediction; ``new_lower`` and ``new_upper`` of a new observation of the subject.
-        By ``observation``: ``observation_subject``, ``observation_output``, ``observation_time``
-        and ``value``. By ``dose``: ``dose_subject``, ``dose_time`` and ``dose_amount``. ``.attrs``
-        holds the interval, units and how many subjects the fit has.
+        By ``observation``: ``observation_subject``, ``observation_output``, ``observation_time``,
+        ``value`` and ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is). By
+        ``dose``: ``dose_subject``, ``dose_time`` and ``dose_amount``. ``.attrs`` holds the
+        interval, units and how many subjects the fit has.
 
     Raises
     ------
@@ -104,6 +106,7 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
     -------
     DataFrame
         A row for each observation: ``subject``, ``output``, ``time``, ``value``, ``row``;
+        ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is);
         ``individual`` (posterior median of the individual prediction) with ``lower`` and
         ``upper``; ``typical`` (posterior median of the prediction with the subject's doses and
         covariates and all random effects at zero).
@@ -113,6 +116,7 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
     table = fit.observation_frame()
     levels = fit.predictions.quantile([lower, 0.5, upper], over, skipna=False).values
     table["lower"], table["individual"], table["upper"] = levels
+    table["mark"] = marks(fit.data)
     table["typical"] = _typical(fit, draws).median(over, skipna=False).values
     table.attrs |= labels(fit) | {"interval": interval}
     return table
@@ -191,6 +195,7 @@ def _observed(data: Dataset, chosen: Sequence[str]) -> dict[str, tuple[str, np.n
         "observation_output": ("observation", output[mine]),
         "observation_time": ("observation", observations.time[mine]),
         "value": ("observation", observations.value[mine]),
+        "mark": ("observation", marks(data)[mine]),
     }
 
 

@@ -1,11 +1,15 @@
 """New observations from a fitted model, and how the observed ones compare with them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import xarray as xr
 
 from bayesnlme import names
-from bayesnlme._types import Floats, Integers
+from bayesnlme._types import Booleans, Floats, Integers
 from bayesnlme.data import Dataset
+from bayesnlme.diagnostics.censoring import ABOVE, BELOW, censoring_limits, marks
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.errors import FitError
 from bayesnlme.graph.build import Population, build
@@ -28,18 +32,20 @@ def posterior_predictive(
     fit : Fit
         With draws.
     seed : int
-        Seed of the new residuals and random effects.
+        Seed of the new observations and random effects.
     new_subjects : bool
-        False: the same subjects are observed again, so only the residuals are new. True: each draw
-        gets new subjects from the population, with the doses, times and covariates of the table.
+        False: the same subjects are observed again, so only the observations are new. True: each
+        draw gets new subjects from the population, with the doses, times and covariates of the
+        table.
     draws : int, optional
         About how many of the fit's draws to use, evenly spaced in every chain; all by default.
 
     Returns
     -------
     Dataset
-        A variable for each output, dims (chain, draw, observation). NaN where an ODE could not be
-        solved for a new subject. ``.attrs`` says what was drawn.
+        A variable for each output, dims (chain, draw, observation). A censored observation is
+        drawn as it would have been measured, or given that it exceeds what M2 or M4 ask for. NaN
+        where an ODE could not be solved for a new subject. ``.attrs`` says what was drawn.
     """
     population = build(fit.model, fit.data)
     rng = np.random.default_rng(seed)
@@ -103,7 +109,11 @@ def predictive_check(
 
     The table of a visual predictive check: observations are put in bins of time; in each bin their
     5, 50 and 95 % quantiles stand against the same quantiles of every simulated replicate of the
-    study, whose subjects are drawn anew from the population.
+    study, whose subjects are drawn anew from the population. Where observations are censored,
+    observed and simulated values beyond a limit stand at the limit in both, and the shares beyond
+    it are compared too. Values that M1 drops from the table are dropped from the simulated studies
+    where the table gives their limit. Outputs that are categories have no quantiles and are left
+    out.
 
     Parameters
     ----------
@@ -124,34 +134,122 @@ def predictive_check(
     Dataset
         By ``bin`` and ``quantile``: ``observed``, and ``simulated`` with dim ``band`` (lower,
         median, upper); by ``bin``: ``time`` (median), ``start``, ``end``, ``count`` and the
-        ``output`` it belongs to; by ``observation``: ``value``, ``observation_time`` and
-        ``observation_output``. ``.attrs`` holds the interval, the number of replicates, how many
-        more failed, and units.
+        ``output`` it belongs to, ``below_observed`` and ``below_simulated`` (shares below the
+        limit), ``above_observed`` and ``above_simulated``, which are NaN where nothing is
+        censored; by ``observation``: ``value``, ``mark`` (``"below"``, ``"above"`` or empty),
+        ``observation_time`` and ``observation_output``. ``.attrs`` holds the ``outputs`` in it,
+        the interval, the number of replicates, how many more failed, and units.
 
     Raises
     ------
     FitError
-        If no replicate could be simulated, or the interval is not between 0 and 1.
+        If no replicate could be simulated, no output has quantiles, or the interval is not
+        between 0 and 1.
     """
     tails(interval)
+    outputs = compared_outputs(fit)
+    if not outputs:
+        raise FitError("Every output is a category, which has no quantiles to compare.")
     simulated = posterior_predictive(fit, seed=seed, new_subjects=True, draws=draws)
     replicates, failed = _replicates(fit.data, simulated)
-    observations = fit.data.observations
     parts = []
     for number, output in enumerate(fit.data.outputs):
-        chosen = np.flatnonzero(observations.output == number)
-        places = time_bins(observations.time[chosen], bins or _usual_bins(fit.data, chosen))
-        parts += [
-            _bin(fit.data, replicates, chosen[places == place], interval).assign(output=output)
-            for place in np.unique(places)
-        ]
+        if output in outputs:
+            compared = _compared(fit, replicates, number)
+            places = time_bins(compared.time, bins or _usual_bins(fit.data, compared.chosen))
+            parts += [
+                compared.bin(places == place, interval).assign(output=output)
+                for place in np.unique(places)
+            ]
     table = xr.concat(parts, "bin").assign_coords(quantile=list(QUANTILES))
     return table.assign(_observed(fit.data)).assign_attrs(
         **labels(fit),
+        outputs=outputs,
         interval=interval,
         replicates=replicates.shape[0],
         failed=failed,
         seed=seed,
+    )
+
+
+def compared_outputs(fit: Fit) -> tuple[str, ...]:
+    """Return the outputs that have quantiles: all but categories."""
+    outcomes = fit.model.observations
+    return tuple(each for each in fit.data.outputs if outcomes[each].scale != "category")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Compared:
+    """One output as it can be compared: values beyond a limit stand at the limit.
+
+    Attributes
+    ----------
+    chosen : int64 array
+        Positions of its observations among all.
+    time, value : float64 array, shape (observation,)
+        When and what was observed.
+    simulated : float64 array, shape (replicate, observation)
+        Not a number where a method drops what is below the limit.
+    beyond : mapping of str to pair of bool arrays, or None
+        By ``"below"`` and ``"above"``: which observed and which simulated values passed the limit;
+        None where no observation did.
+    """
+
+    chosen: Integers
+    time: Floats
+    value: Floats
+    simulated: Floats
+    beyond: Mapping[str, tuple[Booleans, Booleans] | None]
+
+    def bin(self, inside: Booleans, interval: float) -> xr.Dataset:
+        """Return quantiles and shares beyond the limits of the observations of one bin."""
+        time, values = self.time[inside], self.simulated[:, inside]
+        quantile = np.nanquantile if np.isnan(values).any() else np.quantile
+        each = quantile(values, QUANTILES, axis=1)
+        found = {
+            "time": np.median(time),
+            "start": time.min(),
+            "end": time.max(),
+            "count": time.size,
+            "observed": ("quantile", np.quantile(self.value[inside], QUANTILES)),
+            "simulated": (("quantile", "band"), _band(each, interval)),
+        }
+        for side, passed in self.beyond.items():
+            seen, drawn = (np.nan, np.full(3, np.nan))
+            if passed is not None:
+                seen = passed[0][inside].mean()
+                drawn = _band(passed[1][:, inside].mean(axis=1), interval)
+            found |= {f"{side}_observed": seen, f"{side}_simulated": ("band", drawn)}
+        return xr.Dataset(found, coords={"band": ["lower", "median", "upper"]})
+
+
+def _band(values: Floats, interval: float) -> Floats:
+    """Return the ends and the median of replicates, last axis; shape (..., band)."""
+    lower, upper = tails(interval)
+    quantile = np.nanquantile if np.isnan(values).any() else np.quantile
+    return np.asarray(np.moveaxis(quantile(values, [lower, 0.5, upper], axis=-1), 0, -1))
+
+
+def _compared(fit: Fit, replicates: Floats, number: int) -> _Compared:
+    """Put observed and simulated values beyond a limit at the limit."""
+    observations = fit.data.observations
+    chosen = np.flatnonzero(observations.output == number)
+    lower, upper = censoring_limits(fit.data, number)
+    marked, value = marks(fit.data)[chosen], observations.value[chosen]
+    simulated = replicates[:, chosen]
+    limit = observations.limit[chosen]
+    if fit.model.observations[fit.data.outputs[number]].blq == "M1":
+        simulated = np.where(simulated < limit, np.nan, simulated)
+    passed = {
+        BELOW: ((marked == BELOW) | (value < lower), simulated < lower),
+        ABOVE: ((marked == ABOVE) | (value > upper), simulated > upper),
+    }
+    return _Compared(
+        chosen=chosen,
+        time=observations.time[chosen],
+        value=np.clip(value, lower, upper),
+        simulated=np.clip(simulated, lower, upper),
+        beyond={side: each if (marked == side).any() else None for side, each in passed.items()},
     )
 
 
@@ -191,23 +289,6 @@ def time_bins(times: Floats, bins: int) -> Integers:
     return place.astype(np.int64)[inverse]
 
 
-def _bin(data: Dataset, replicates: Floats, chosen: Integers, interval: float) -> xr.Dataset:
-    times = data.observations.time[chosen]
-    lower, upper = tails(interval)
-    each = np.quantile(replicates[:, chosen], QUANTILES, axis=1)
-    return xr.Dataset(
-        {
-            "time": np.median(times),
-            "start": times.min(),
-            "end": times.max(),
-            "count": chosen.size,
-            "observed": ("quantile", np.quantile(data.observations.value[chosen], QUANTILES)),
-            "simulated": (("quantile", "band"), np.quantile(each, [lower, 0.5, upper], axis=1).T),
-        },
-        coords={"band": ["lower", "median", "upper"]},
-    )
-
-
 def _observed(data: Dataset) -> dict[str, tuple[str, np.ndarray]]:
     observations = data.observations
     return {
@@ -217,4 +298,5 @@ def _observed(data: Dataset) -> dict[str, tuple[str, np.ndarray]]:
             np.array(data.outputs, dtype=object)[observations.output],
         ),
         "value": (names.OBSERVATION, observations.value),
+        "mark": (names.OBSERVATION, marks(data)),
     }

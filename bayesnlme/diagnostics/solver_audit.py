@@ -15,7 +15,7 @@ from bayesnlme.diagnostics.comparison import ConvergenceWarning
 from bayesnlme.diagnostics.predictive import thinned
 from bayesnlme.errors import FitError
 from bayesnlme.graph.build import Population, build
-from bayesnlme.graph.densities import log_likelihood, output_densities
+from bayesnlme.graph.densities import log_likelihood, outputs_at
 from bayesnlme.odes.solver import Solver
 from bayesnlme.results.fit import Fit, require_fit
 from bayesnlme.structural.custom import OdeStructure
@@ -331,17 +331,10 @@ def _residual_shifts(population: Population, before: xr.Dataset, after: xr.Datas
     """Return how far predictions moved in SDs of their residuals, (chain x draw, observation)."""
     observations = population.data.observations
     found = np.empty((before.sizes["chain"] * before.sizes["draw"], len(observations)))
-    densities = zip(
-        output_densities(population, before), output_densities(population, after), strict=True
-    )
-    for number, ((_, own, like), (_, tight, _)) in enumerate(densities):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            (location, sd), (moved, _) = (
-                [each.eval() for each in density.owner.op.dist_params(density.owner)]
-                for density in (own, tight)
-            )
-            shift = np.where(moved == location, 0.0, np.abs(moved - location) / sd)
-        found[:, observations.output == number] = shift.reshape(-1, like.shape[2])
+    outputs = zip(outputs_at(population, before), outputs_at(population, after), strict=True)
+    for number, (own, tight) in enumerate(outputs):
+        shift = own.outcome.moved(own.like.values, tight.like.values, own.magnitudes)
+        found[:, observations.output == number] = shift.reshape(-1, own.like.shape[2])
     return found
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import pymc as pm
 import pytensor
 import xarray as xr
 from pytensor.compile.mode import get_mode
@@ -16,7 +15,7 @@ from bayesnlme.data.dataset import covariates_only
 from bayesnlme.data.records import Records, make_covariate
 from bayesnlme.data.rows import records_at
 from bayesnlme.graph.build import Population
-from bayesnlme.graph.densities import output_densities
+from bayesnlme.graph.densities import outputs_at
 
 _MODE = get_mode("FAST_COMPILE").including("specialize")
 """Plain NumPy evaluation; an ODE still runs its compiled kernel, without sensitivities."""
@@ -36,10 +35,10 @@ def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
     Returns
     -------
     Dataset
-        Every output of `data` at every time; the values are stand-ins of 1, for they are not
-        known. The covariates are those that hold at the time, so that the intervals of the
-        individual parameters stay as they are: the observations of `data` stay as records of
-        their covariates.
+        Every output of `data` at every time, without a limit of quantification; the values are
+        stand-ins of 1, for they are not known. The covariates are those that hold at the time, so
+        that the intervals of the individual parameters stay as they are: the observations of
+        `data` stay as records of their covariates.
     """
     records, n_outputs = data.records, len(data.outputs)
     numbers = [data.subjects.index(name) for name in times]
@@ -71,6 +70,7 @@ def _observed(records: Records, added: Booleans, n_outputs: int) -> Records:
         evid=np.where(added, 0, silent.evid),
         output=np.where(added, turn % n_outputs, silent.output),
         value=np.where(added, 1.0, silent.value),
+        limit=np.where(added, -np.inf, silent.limit),
         scored=added,
     )
 
@@ -119,7 +119,7 @@ def observation_quantiles(
     population : Population
         Model and data.
     posterior : Dataset
-        Draws with ``prediction`` and the residual magnitudes, dims (chain, draw, ...).
+        Draws with ``prediction`` and the outcomes' magnitudes, dims (chain, draw, ...).
     probability : array
         One probability for each draw, shape (chain, draw).
 
@@ -131,7 +131,7 @@ def observation_quantiles(
     level = np.broadcast_to(probability[..., None], (*probability.shape, 1))
     return xr.Dataset(
         {
-            output: like.copy(data=pm.icdf(density, level).eval(mode="FAST_COMPILE"))
-            for output, density, like in output_densities(population, posterior)
+            output.name: output.like.copy(data=output.quantile(level))
+            for output in outputs_at(population, posterior)
         }
     )

@@ -6,10 +6,11 @@ import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from bayesnlme import names
-from bayesnlme._types import Booleans, Floats
+from bayesnlme.data import Dataset
 from bayesnlme.errors import Finding
 from bayesnlme.graph.build import Population
-from bayesnlme.graph.densities import observed_values
+from bayesnlme.graph.outcomes import positions
+from bayesnlme.observation.kinds import Observed
 from bayesnlme.odes.failures import failures
 from bayesnlme.odes.op import PopulationSolve
 
@@ -37,11 +38,10 @@ def start_findings(population: Population) -> Iterator[Finding]:
         for subject, reason in unsolved.items():
             yield _no_solution(data.subjects[subject], reason)
     explained = np.isin(data.observations.subject, list(unsolved))
-    for number, (output, density) in enumerate(zip(data.outputs, values, strict=True)):
-        here = np.flatnonzero(data.observations.output == number)
-        observed, kept = observed_values(data, output), np.flatnonzero(~explained[here])
-        for i in kept[_blamed(density[kept], predicted[here[kept]])]:
-            yield _finding(population, int(here[i]), predicted[here[i]], observed[i])
+    for number, density in enumerate(values):
+        chosen = positions(data, number)
+        for i in chosen[~np.isfinite(density) & ~explained[chosen]]:
+            yield _finding(population, int(i), predicted[i])
 
 
 def _unsolved(population: Population) -> dict[int, str]:
@@ -68,37 +68,40 @@ def _no_solution(subject: str, reason: str) -> Finding:
     )
 
 
-def _blamed(density: Floats, predicted: Floats) -> Booleans:
-    """Mark the observations that are at fault.
-
-    Where one standard deviation is zero PyMC gives no observation a density, so those with an
-    impossible prediction are named alone if there are any.
-    """
-    lost = ~np.isfinite(density)
-    impossible = lost & ~(predicted > 0)
-    return impossible if impossible.any() else lost
-
-
-def _finding(population: Population, i: int, predicted: float, observed: float) -> Finding:
+def _finding(population: Population, i: int, predicted: float) -> Finding:
     observations, data = population.data.observations, population.data
     output = data.outputs[observations.output[i]]
+    outcome = population.model.observations[output]
     return Finding(
         code="E_START_DENSITY",
         message=f"At the starting values {output} is predicted as {predicted:g} at time "
-        f"{observations.time[i]:g}, where {observed:g} was observed: its density is not finite.",
-        remedy=_remedy(predicted, population.model.observations[output].kind),
+        f"{observations.time[i]:g}, where {_seen(population.data, i)}: its density is not finite.",
+        remedy=_remedy(predicted, outcome),
         subject=data.subjects[observations.subject[i]],
         row=int(observations.row[i]),
         column="DV",
     )
 
 
-def _remedy(predicted: float, kind: str) -> str:
+def _seen(data: Dataset, i: int) -> str:
+    observations = data.observations
+    if not observations.censored[i]:
+        return f"{observations.value[i]:g} was observed"
+    lower, upper = observations.lower[i], observations.upper[i]
+    return f"a value between {lower:g} and {upper:g} was observed"
+
+
+def _remedy(predicted: float, outcome: Observed) -> str:
     if not np.isfinite(predicted):
         return "The structural model could not be solved there: check the starting values."
-    if predicted <= 0 and kind in ("proportional", "log_normal"):
+    if outcome.scale == "count" and predicted <= 0:
+        return "A count needs a positive prediction: its mean. Check the structure."
+    if outcome.scale == "category":
+        return "The prediction must be a probability, or use bn.binary(link='logit')."
+    needs = getattr(outcome, "error", outcome).kind
+    if predicted <= 0 and needs in ("proportional", "power", "log_normal"):
         return (
-            f"A {kind.replace('_', '-')} error needs a positive prediction: use a combined error, "
-            "or leave out observations before the first dose with .subset(where=...)."
+            f"A {needs.replace('_', '-')} error needs a positive prediction: use a combined "
+            "error, or leave out observations before the first dose with .subset(where=...)."
         )
     return "Check the value, and the starting values of the parameters."

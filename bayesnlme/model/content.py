@@ -9,7 +9,13 @@ from bayesnlme.errors import ModelError
 from bayesnlme.model import entries
 from bayesnlme.model.entries import Read
 from bayesnlme.model.model import Model
-from bayesnlme.observation.continuous import Residual, residual_from_dict
+from bayesnlme.observation.kinds import (
+    DISTRIBUTIONS,
+    RESIDUALS,
+    Observed,
+    entries_of,
+    outcome_from_dict,
+)
 from bayesnlme.odes.problem import DOSING
 from bayesnlme.population.covariates import (
     Categorical,
@@ -33,7 +39,6 @@ _DISTRIBUTIONS = {each.kind: each for each in get_args(Parameter.__value__)}
 _EFFECTS: dict[str, Any] = {each.kind: each for each in (Power, Exponential, Linear, Categorical)}
 _FACTORS: dict[str, Any] = {each.kind: each for each in (Maturation, Function)}
 _SHAPES = {each.kind: each for each in get_args(Shape.__value__)}
-_RESIDUALS = {each.kind: each for each in get_args(Residual.__value__)}
 _PRIOR_FORMS = (
     'Write a number, {fixed = x}, {typical = x, rse = y} or {prior = "Gamma", alpha = 2, beta = 1}.'
 )
@@ -54,7 +59,7 @@ def model_from_dict(content: Mapping[str, Any]) -> Model:
         name=entries.text(content["name"], "name"),
         parameters={name: _parameter(name, each) for name, each in parameters.items()},
         structure=_structure(content["structure"], "structure"),
-        observations={name: _residual(name, each) for name, each in observations.items()},
+        observations={name: _outcome(name, each) for name, each in observations.items()},
         **{field: _blocks(content.get(field, []), field) for field in _BLOCKS},
         lkj=entries.number(content.get("lkj", 2.0), "lkj"),
     )
@@ -156,14 +161,35 @@ def _effect_keys(given: Mapping[str, Any], where: str) -> tuple[str, ...]:
     return ("effect", *(each.name for each in fields(cls)), *exponent)
 
 
-def _residual(name: str, given: Mapping[str, Any]) -> Residual:
+def _outcome(name: str, given: Mapping[str, Any]) -> Observed:
     where = entries.below("observations", name)
-    cls = entries.choice(given.get("error"), _RESIDUALS, f"{where}.error")
-    magnitudes = tuple(each.name for each in fields(cls))
-    entries.keys(given, where, ("error", *magnitudes), magnitudes)
-    taken = {key: _stated(given[key], f"{where}.{key}") for key in magnitudes}
+    taken = _outcome_entries(given, where)
     with entries.at(where):
-        return residual_from_dict(name, {"error": given["error"], **taken})
+        return outcome_from_dict(name, taken)
+
+
+def _outcome_entries(given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Take the entries of a residual error, or of an outcome that has a distribution."""
+    key, known = (
+        ("distribution", DISTRIBUTIONS) if "distribution" in given else ("error", RESIDUALS)
+    )
+    cls = entries.choice(given.get(key), known, f"{where}.{key}")
+    required, allowed = entries_of(cls)
+    entries.keys(given, where, (key, *allowed), required)
+    read: dict[str, Read] = {
+        key: entries.text,
+        **dict.fromkeys(("blq", "convention", "link"), entries.text),
+        "first": entries.whole,
+        "thresholds": _thresholds,
+        "of": lambda value, place: _outcome_entries(entries.table(value, place), place),
+    }
+    return {
+        each: read.get(each, _stated)(value, f"{where}.{each}") for each, value in given.items()
+    }
+
+
+def _thresholds(value: Any, where: str) -> list[Any]:
+    return [_stated(each, place) for place, each in entries.array(value, where)]
 
 
 def _stated(value: Any, where: str) -> Any:

@@ -10,6 +10,7 @@ from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import DataError, Finding, ModelError, Severity, did_you_mean
 from bayesnlme.model.model import Model
 from bayesnlme.model.units import unit_findings
+from bayesnlme.model.values import value_findings, without_dropped
 from bayesnlme.population.covariates import Categorical, Continuous, Effect, level_label
 from bayesnlme.population.factors import Factor
 from bayesnlme.population.priors import Fixed
@@ -19,7 +20,8 @@ def match(model: Model, data: Dataset) -> Dataset:
     """Return the data with its outputs called as the model calls them.
 
     A label that is one of the model's outputs is that output; a whole number k is the model's
-    k-th output; where table and model each have one output they are the same.
+    k-th output; where table and model each have one output they are the same. Observations below
+    the limit of quantification are left out where the model says so (M1 and M2).
 
     Raises
     ------
@@ -32,7 +34,8 @@ def match(model: Model, data: Dataset) -> Dataset:
         raise DataError(errors, data.source)
     called = {label: _output(model, data, label) or label for label in data.outputs}
     units = {called.get(key, key): unit for key, unit in data.units.items()}
-    return replace(data, outputs=tuple(called.values()), units=units)
+    named = replace(data, outputs=tuple(called.values()), units=units)
+    return without_dropped(model.observations, named)
 
 
 def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
@@ -40,8 +43,10 @@ def table_findings(model: Model, data: Dataset) -> Iterator[Finding]:
     _require_model_and_data(model, data)
     yield from _output_findings(model, data)
     yield from unit_findings(model, data, _outputs(model, data))
-    yield from _value_findings(model, data)
-    yield from _censoring_findings(data)
+    for number, label in enumerate(data.outputs):
+        name = _output(model, data, label)
+        if name is not None:
+            yield from value_findings(model.observations[name], data, (number, name))
     yield from _occasion_findings(model, data)
     for parameter, each in model.parameters.items():
         for effect in each.covariates:
@@ -114,37 +119,6 @@ def _output_findings(model: Model, data: Dataset) -> Iterator[Finding]:
                 "read_data(..., outputs={...}).",
                 column="DVID",
             )
-
-
-def _value_findings(model: Model, data: Dataset) -> Iterator[Finding]:
-    observations = data.observations
-    for number, label in enumerate(data.outputs):
-        name = _output(model, data, label)
-        if name is None or not model.observations[name].positive:
-            continue
-        for i in np.flatnonzero((observations.output == number) & (observations.value <= 0)):
-            yield Finding(
-                code="E_DV_NOT_POSITIVE",
-                message=f"DV is {observations.value[i]:g}, but {name!r} has a log-normal error.",
-                remedy="Use an additive or combined error, or declare a value below the limit "
-                "of quantification as such.",
-                subject=data.subjects[observations.subject[i]],
-                row=int(observations.row[i]),
-                column="DV",
-            )
-
-
-def _censoring_findings(data: Dataset) -> Iterator[Finding]:
-    observations = data.observations
-    for i in np.flatnonzero(observations.censored):
-        yield Finding(
-            code="E_CENSORING_UNSUPPORTED",
-            message="The observation is censored, which no residual error here can express yet.",
-            remedy="Leave it out with .subset(where=...) only if you accept the bias.",
-            subject=data.subjects[observations.subject[i]],
-            row=int(observations.row[i]),
-            column="CENS",
-        )
 
 
 def _occasion_findings(model: Model, data: Dataset) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.model import display
 from bayesnlme.model.layers import Layer, occasion_layer, subject_layer
 from bayesnlme.model.priors import PriorRow, prior_rows
-from bayesnlme.observation.continuous import Residual
+from bayesnlme.observation.kinds import KINDS, Observed
 from bayesnlme.population.effects import StudentT
 from bayesnlme.population.parameters import (
     LogitNormal,
@@ -40,8 +40,9 @@ class Model:
         The individual parameters, by the names the structure uses.
     structure : Structure
         What predicts: ``bn.pk.one_compartment(...)`` or ``bn.ode(...)``.
-    observations : mapping of str to residual error
-        One residual error for each observed output of the structure, in the order of DVID.
+    observations : mapping of str to residual error or other outcome
+        What is observed of each output of the structure, in the order of DVID: a residual error
+        (``bn.additive(...)``), counts (``bn.poisson()``), categories (``bn.ordered(...)``).
     correlated : sequence of sequences of str
         Blocks of parameters whose random effects are correlated.
     correlated_occasion : sequence of sequences of str
@@ -58,7 +59,7 @@ class Model:
     name: str
     parameters: Mapping[str, Parameter]
     structure: Structure
-    observations: Mapping[str, Residual]
+    observations: Mapping[str, Observed]
     correlated: Sequence[Sequence[str]] = ()
     correlated_occasion: Sequence[Sequence[str]] = ()
     lkj: float = 2.0
@@ -226,10 +227,10 @@ def _check_parameters(model: Model) -> None:
 
 def _check_observations(model: Model) -> None:
     for name, each in model.observations.items():
-        if isinstance(each, type) or not hasattr(each, "density"):
+        if not isinstance(each, KINDS):
             raise ModelError(
-                f"observation {name}: {each!r} is no residual error. "
-                "Use bn.additive, bn.proportional, bn.combined or bn.log_normal."
+                f"observation {name}: {each!r} is no residual error or other outcome. "
+                "Use bn.additive, bn.proportional, bn.combined, bn.log_normal, bn.poisson, ..."
             )
         if name not in model.structure.outputs:
             raise ModelError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bayesnlme import names
 from bayesnlme.model.layers import Layer
 from bayesnlme.names import OCCASIONS, SUBJECTS
-from bayesnlme.observation.continuous import Residual
+from bayesnlme.observation.kinds import Observed
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import LKJ, Fixed, Prior
@@ -55,7 +55,7 @@ class PriorRow:
 
 def prior_rows(
     parameters: Mapping[str, Parameter],
-    observations: Mapping[str, Residual],
+    observations: Mapping[str, Observed],
     layers: Sequence[Layer],
     lkj: float,
 ) -> tuple[PriorRow, ...]:
@@ -127,11 +127,12 @@ def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Ite
         )
 
 
-def _magnitudes(output: str, residual: Residual) -> Iterator[PriorRow]:
-    for magnitude, prior in residual.priors().items():
+def _magnitudes(output: str, outcome: Observed) -> Iterator[PriorRow]:
+    stated = outcome.stated()
+    for magnitude, prior in outcome.priors().items():
         yield PriorRow(
             name=names.magnitude(output, magnitude),
             prior=prior,
-            meaning=f"{magnitude.replace('_', ' ')} residual error of {output}",
-            default=isinstance(getattr(residual, magnitude), float),
+            meaning=f"{outcome.meaning(magnitude)} of {output}",
+            default=isinstance(stated[magnitude], float),
         )

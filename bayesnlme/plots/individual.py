@@ -26,8 +26,9 @@ def individual_fits(table: xr.Dataset, *, output: str | None = None) -> Figure:
     Returns
     -------
     Figure
-        Points: observations. Line: median of the individual prediction; dark band: its interval;
-        light band: interval of a new observation; ticks on the time axis: doses.
+        Points: observations; triangles: censored ones, at the limit. Line: median of the
+        individual prediction; dark band: its interval; light band: interval of a new observation;
+        ticks on the time axis: doses.
     """
     name = style.chosen_output(output, table.attrs["units"])
     subjects = table.attrs["subjects"]
@@ -42,8 +43,11 @@ def individual_fits(table: xr.Dataset, *, output: str | None = None) -> Figure:
             panel.set_axis_off()
         for panel in panels.flat[len(subjects) - columns : len(subjects)]:
             panel.tick_params(labelbottom=True)
-        handles, words = panels.flat[0].get_legend_handles_labels()
-        drawing.legend(handles, words, loc="outside upper center", ncols=len(words))
+        labelled = [panel.get_legend_handles_labels() for panel in panels.flat]
+        known = {word: handle for each in labelled for handle, word in zip(*each, strict=True)}
+        drawing.legend(
+            list(known.values()), list(known), loc="outside upper center", ncols=min(len(known), 5)
+        )
         drawing.supxlabel(style.axis_label("Time", table.attrs["time_unit"]), fontsize=9)
         drawing.supylabel(style.axis_label(name, table.attrs["units"][name]), fontsize=9)
         style.mark_status(drawing, table.attrs)
@@ -66,15 +70,17 @@ def _subject(panel: Axes, table: xr.Dataset, subject: str, output: str) -> None:
         color=style.BLUE, alpha=0.38, linewidth=0, label=f"prediction, {percent}",
     )  # fmt: skip
     panel.plot(time, curve["median"].values, color=style.BLUE, linewidth=1.1, label="median")
-    panel.plot(
-        observed["observation_time"].values, observed["value"].values,
-        "o", color=style.INK, markersize=2.8, label="observed",
+    style.draw_observed(
+        panel, observed["observation_time"].values, observed["value"].values,
+        observed["mark"].values, linestyle="none", color=style.INK, markersize=2.8,
     )  # fmt: skip
     doses = table["dose_time"].values[table["dose_subject"].values == subject]
-    panel.plot(
-        doses, np.zeros(doses.size), "|", color=style.ORANGE, markersize=6, markeredgewidth=1.3,
-        transform=panel.get_xaxis_transform(), clip_on=False, label="dose",
-    )  # fmt: skip
+    if doses.size:  # an empty line that is not clipped spoils the layout
+        panel.plot(
+            doses, np.zeros(doses.size), "|", color=style.ORANGE, markersize=6,
+            markeredgewidth=1.3, transform=panel.get_xaxis_transform(), clip_on=False,
+            label="dose",
+        )  # fmt: skip
     panel.set_title(f"Subject {_short(subject)}", loc="left", pad=3)
 
 
@@ -97,6 +103,7 @@ def observed_vs_predicted(table: pd.DataFrame, *, output: str | None = None) -> 
     Figure
         Left: against the individual prediction with its interval. Right: against the prediction
         with the subject's doses and covariates and no random effects. The line is equality.
+        Triangles: censored observations, at the limit.
     """
     name = style.chosen_output(output, table.attrs["units"])
     rows = table[table["output"] == name]
@@ -110,9 +117,10 @@ def observed_vs_predicted(table: pd.DataFrame, *, output: str | None = None) -> 
         ends = _ends(rows)
         for panel, column in ((left, "individual"), (right, "typical")):
             panel.plot(ends, ends, color=style.MUTED, linewidth=0.9, zorder=2)
-            panel.plot(
-                rows[column], rows["value"],
-                "o", color=style.BLUE, markersize=3.2, alpha=0.75, markeredgewidth=0, zorder=3,
+            style.draw_observed(
+                panel, rows[column].to_numpy(), rows["value"].to_numpy(), rows["mark"].to_numpy(),
+                linestyle="none", color=style.BLUE, markersize=3.2, alpha=0.75, markeredgewidth=0,
+                zorder=3,
             )  # fmt: skip
             unit = table.attrs["units"][name]
             panel.set_xlabel(style.axis_label(f"{column.capitalize()} prediction", unit))

@@ -5,6 +5,8 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayesnlme.errors import FitError, did_you_mean
@@ -17,6 +19,9 @@ SKY = "#56B4E9"
 GREEN = "#009E73"
 PURPLE = "#CC79A7"
 CHAINS = (BLUE, ORANGE, GREEN, PURPLE, SKY, "#E69F00")
+MARKERS = {"": "o", "below": "v", "above": "^"}
+"""How observations are drawn: exact, below a limit, above one."""
+
 WIDTH = 7.6
 """Width of a figure in inches."""
 
@@ -77,6 +82,16 @@ def chosen_output(given: str | None, known: Mapping[str, str]) -> str:
     if given not in known:
         raise FitError(f"The table has no output {given!r}. {did_you_mean(given, known)}")
     return given
+
+
+def draw_observed(axes: Axes, x: np.ndarray, y: np.ndarray, mark: np.ndarray, **look: Any) -> None:
+    """Draw exact observations as points and censored ones apart, at the limit they passed."""
+    for kind, marker in MARKERS.items():
+        chosen = mark == kind
+        if chosen.any() or not kind:
+            label = f"{kind} a limit" if kind else "observed"
+            hollow = {"markerfacecolor": "none", "markeredgewidth": 0.8} if kind else {}
+            axes.plot(x[chosen], y[chosen], marker, label=label, **(look | hollow))
 
 
 def mark_status(drawing: Figure, attrs: Mapping[Any, Any]) -> None:

@@ -7,27 +7,30 @@ import xarray as xr
 
 def individual_fits(table: xr.Dataset, output: str) -> str:
     """Describe the figure of the individual fits."""
-    values = table["value"].values[table["observation_output"].values == output]
+    mine = table["observation_output"].values == output
+    values, marked = table["value"].values[mine], table["mark"].values[mine]
     return (
         f"Small multiples of {output} against time, one panel for each of "
         f"{len(table.attrs['subjects'])} subjects: {values.size} observations as points "
         f"({_range(values, table.attrs['units'][output])}), the median individual prediction as a "
         f"line, with the {percent(table.attrs['interval'])} intervals of the prediction and of a "
-        "new observation as bands."
+        f"new observation as bands.{_apart(int((marked != '').sum()))}"
     )
 
 
 def observed_vs_predicted(table: pd.DataFrame, output: str) -> str:
     """Describe the figure of observations against predictions."""
     rows = table[table["output"] == output]
+    exact = rows[rows["mark"] == ""]
     individual, typical = (
-        np.corrcoef(rows["value"], rows[column])[0, 1] if len(rows) > 2 else np.nan
+        np.corrcoef(exact["value"], exact[column])[0, 1] if len(exact) > 2 else np.nan
         for column in ("individual", "typical")
     )
     return (
         f"Two scatter plots of {len(rows)} observations of {output}: against the individual "
         f"prediction (correlation {individual:.2f}) and against the typical prediction "
         f"(correlation {typical:.2f}), each with the line of equality."
+        f"{_apart(len(rows) - len(exact))}"
     )
 
 
@@ -37,8 +40,27 @@ def predictive_check(table: xr.Dataset, output: str) -> str:
     return (
         f"Observed 5, 50 and 95 % quantiles of {output} through time over bands of the same "
         f"quantiles in {table.attrs['replicates']} simulated studies; {inside} of {total} observed "
-        f"quantiles lie in their {percent(table.attrs['interval'])} band."
+        f"quantiles lie in their {percent(table.attrs['interval'])} band.{_shares(table, output)}"
     )
+
+
+def _apart(count: int) -> str:
+    return f" {count} censored observations are triangles at their limit." if count else ""
+
+
+def _shares(table: xr.Dataset, output: str) -> str:
+    """Say how often the observed share beyond a limit lies in its simulated interval."""
+    bins = table.isel(bin=np.flatnonzero(table["output"] == output))
+    words = ""
+    for side in ("below", "above"):
+        seen, drawn = bins[f"{side}_observed"], bins[f"{side}_simulated"]
+        if np.isfinite(seen).any():
+            inside = (seen >= drawn.sel(band="lower")) & (seen <= drawn.sel(band="upper"))
+            words += (
+                f" The share of values {side} the limit lies in its band in {int(inside.sum())} of "
+                f"{inside.size} bins."
+            )
+    return words
 
 
 def quantiles_inside(table: xr.Dataset, output: str) -> tuple[int, int]:

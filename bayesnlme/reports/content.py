@@ -147,12 +147,14 @@ def _kind(model: Model, name: str) -> str:
     }
     if name in shapes:
         return "Shapes of the random effects"
-    residual = {
-        names.magnitude(output, each)
-        for output, error in model.observations.items()
-        for each in error.priors()
+    outcomes = {
+        names.magnitude(output, each): outcome.scale
+        for output, outcome in model.observations.items()
+        for each in outcome.priors()
     }
-    return "Residual error" if name in residual else "Covariate effects"
+    if name not in outcomes:
+        return "Covariate effects"
+    return "Residual error" if outcomes[name] == "continuous" else "Counts and categories"
 
 
 def _row(name: str, row: pd.Series) -> dict[str, str]:

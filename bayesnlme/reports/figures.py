@@ -4,14 +4,15 @@ import base64
 import io
 from dataclasses import dataclass
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from bayesnlme.diagnostics.chains import population_draws, rank_counts
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
-from bayesnlme.diagnostics.predictive import predictive_check
+from bayesnlme.diagnostics.predictive import compared_outputs, predictive_check
 from bayesnlme.plots import individual, predictive, style, words
 from bayesnlme.plots.chains import rank, trace
-from bayesnlme.reports.numbers import percent
+from bayesnlme.reports.numbers import listing, percent
 from bayesnlme.results.fit import Fit
 
 MOST_SUBJECTS = 24
@@ -67,6 +68,8 @@ def chain_pictures(fit: Fit) -> list[Picture]:
 
 def individual_pictures(fit: Fit) -> list[Picture]:
     """Draw the individual fits of at most some subjects, a figure for each output."""
+    if not compared_outputs(fit):
+        return []
     names = spread(fit.data.subjects, MOST_SUBJECTS)
     table = individual_predictions(fit, subjects=names, points=POINTS)
     chosen = "All subjects" if len(names) == fit.data.n_subjects else (
@@ -84,12 +87,14 @@ def individual_pictures(fit: Fit) -> list[Picture]:
             words.individual_fits(table, output),
             caption,
         )
-        for output in fit.data.outputs
+        for output in compared_outputs(fit)
     ]
 
 
 def agreement_pictures(fit: Fit) -> list[Picture]:
     """Draw observations against predictions, a figure for each output."""
+    if not compared_outputs(fit):
+        return []
     table = observed_vs_predicted(fit)
     caption = (
         "Left: against the individual prediction, its posterior median with the "
@@ -103,28 +108,59 @@ def agreement_pictures(fit: Fit) -> list[Picture]:
             words.observed_vs_predicted(table, output),
             caption,
         )
-        for output in fit.data.outputs
+        for output in compared_outputs(fit)
     ]
 
 
 def predictive_pictures(fit: Fit) -> list[Picture]:
     """Draw the predictive check, a figure for each output."""
+    if not compared_outputs(fit):
+        return []
     table = predictive_check(fit, seed=fit.seed)
     failed = table.attrs["failed"]
     lost = f" A further {failed} could not be solved and were left out." * bool(failed)
     found = []
-    for output in fit.data.outputs:
+    for output in compared_outputs(fit):
         inside, total = words.quantiles_inside(table, output)
         caption = (
             "Lines: 5, 50 and 95 % quantiles of the observations in bins of time (ticks at the "
             f"top). Bands: {percent(table.attrs['interval'])} equal-tailed intervals of the same "
             f"quantiles in {table.attrs['replicates']} simulated studies, each with new subjects "
             "from the population and another posterior draw, with the doses, times and covariates "
-            f"of the table. {inside} of {total} observed quantiles lie in their band.{lost}"
+            f"of the table. {inside} of {total} observed quantiles lie in their band."
+            f"{_limits(fit, output)}{lost}"
         )
         drawing = predictive.predictive_check(table, output=output)
         found.append(picture(drawing, words.predictive_check(table, output), caption))
     return found
+
+
+def _limits(fit: Fit, output: str) -> str:
+    """Say how values beyond a limit are compared."""
+    number, method = fit.data.outputs.index(output), fit.model.observations[output].blq
+    mine = fit.data.observations.output == number
+    if (fit.data.observations.censored & mine).any():
+        return (
+            " Observed and simulated values beyond a limit of quantification stand at the limit; "
+            "the lower panel compares the shares beyond it."
+        )
+    if method == "M1" and not np.isfinite(fit.data.observations.limit[mine]).all():
+        return (
+            " Values below the limit of quantification were dropped from the table (M1), but not "
+            "from the simulated studies, for the table does not give the limits."
+        )
+    return ""
+
+
+def left_out(fit: Fit) -> str:
+    """Say which outputs have no figures, and why."""
+    absent = [each for each in fit.data.outputs if each not in compared_outputs(fit)]
+    if not absent:
+        return ""
+    return (
+        f"No figures of {listing(absent)}: the observations are categories, and the prediction is "
+        "the logit or the probability of one."
+    )
 
 
 def spread(names: tuple[str, ...], most: int) -> list[str]:

@@ -14,7 +14,8 @@ UNARY = {
     "Neg": pt.neg, "Sqr": pt.sqr, "Sqrt": pt.sqrt, "Reciprocal": pt.reciprocal, "Abs": pt.abs,
     "Sign": pt.sign, "Exp": pt.exp, "Log": pt.log, "Log1p": pt.log1p, "Expm1": pt.expm1,
     "Tanh": pt.tanh, "Sin": pt.sin, "Cos": pt.cos, "Erf": pt.erf, "Erfc": pt.erfc,
-    "GammaLn": pt.gammaln, "Sigmoid": pt.sigmoid, "Softplus": pt.softplus,
+    "Erfcx": pt.erfcx, "GammaLn": pt.gammaln, "Psi": pt.psi,
+    "Sigmoid": pt.sigmoid, "Softplus": pt.softplus,
     "Invert": lambda x: pt.switch(pt.invert(x > 0), 1.0, 0.0),
     "IsNan": lambda x: pt.switch(pt.isnan(x), 1.0, 0.0),
     "IsInf": lambda x: pt.switch(pt.isinf(x), 1.0, 0.0),
@@ -37,7 +38,13 @@ BINARY = {
 }  # fmt: skip
 
 
-WITHIN = {"Sin": (-100, 100), "Cos": (-100, 100), "Erfc": (-100, 20), "GammaLn": (1e-307, 1e305)}
+WITHIN = {
+    "Sin": (-100, 100),
+    "Cos": (-100, 100),
+    "Erfc": (-100, 20),
+    "GammaLn": (1e-307, 1e305),
+    "Psi": (1e-300, 1e305),
+}
 """Where the C library and SciPy, which the reference calls, mean the same to the last digits."""
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bayesnlme.data import read_data
+from bayesnlme.data.archive import dump_data, parse_data
 from bayesnlme.data.datasets import theophylline
 from bayesnlme.errors import DataError
 
@@ -247,3 +248,23 @@ def test_real_tables_are_read_or_refused_for_a_reason(path):
 def test_theophylline_agrees_with_the_published_values(data):
     other = read_data(SHARED / "theophylline.csv")
     assert other.hash == data.hash
+
+
+def test_censored_values_survive_the_round_trips():
+    table = pd.DataFrame({"ID": 1, "TIME": range(6), "DV": [5, 0.2, 1, 9, 9, 0.3],
+                          "CENS": [0, 1, 1, -1, -1, 1], "LLOQ": 1.0,
+                          "LIMIT": [np.nan, np.nan, 0.2, np.nan, 20, 0.3]})  # fmt: skip
+    data = read_data(table)
+    back = read_data(data.to_frame())
+    assert back.hash == data.hash
+    np.testing.assert_array_equal(back.observations.lower, data.observations.lower)
+    np.testing.assert_array_equal(back.observations.upper, data.observations.upper)
+    assert parse_data(dump_data(data)).hash == data.hash
+    plain = read_data(table.drop(columns="LIMIT"))
+    assert len({data.hash, plain.hash, read_data(table.assign(CENS=0)).hash}) == 3
+
+
+def test_bounds_count_in_the_hash_only_where_they_say_something_new():
+    table = pd.DataFrame({"ID": 1, "TIME": [0, 1], "DV": [5.0, 1.0], "CENS": [0, 1]})
+    same = table.assign(LIMIT=[0.5, np.nan])
+    assert read_data(table).hash == read_data(same).hash

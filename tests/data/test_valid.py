@@ -338,6 +338,26 @@ def test_censored_values_whose_limit_stands_in_dv(read):
     np.testing.assert_array_equal(data.observations.limit, [np.nan, -0.5])
 
 
+def test_what_is_known_of_a_censored_value(read):
+    data = read(
+        "ID,TIME,DV,CENS,LLOQ,LIMIT\n1,0,5,0,1,0\n1,1,.,1,1,.\n1,2,1,1,1,0.2\n"
+        "1,3,9,-1,1,.\n1,4,9,-1,1,20\n"
+    )
+    seen = data.observations
+    np.testing.assert_array_equal(seen.lower, [np.nan, -np.inf, 0.2, 9, 9])
+    np.testing.assert_array_equal(seen.upper, [np.nan, 1, 1, np.inf, 20])
+    assert seen.below.tolist() == [False, True, True, False, False]
+    assert seen.censored.tolist() == [False, True, True, True, True]
+    assert seen.value.tolist() == [5, 1, 1, 9, 9]
+    assert "2 below the limit, 2 above a limit" in repr(data)
+
+
+def test_limits_without_a_mark_of_censoring_say_nothing(read):
+    data = read("ID,TIME,DV,LIMIT\n1,0,5,1\n1,1,2,1\n")
+    assert "W_INTERVAL_NO_CENS" in codes(data)
+    assert not data.observations.censored.any()
+
+
 def test_values_below_the_limit_that_are_not_marked_are_warned_of(read):
     data = read("ID,TIME,DV,CENS,LLOQ\n1,0,0.5,0,1\n1,1,2,0,1\n")
     assert codes(data) == {"N_MDV_INFERRED", "W_BELOW_LIMIT"}

@@ -1,5 +1,7 @@
 """A fit made by hand: its draws, predictions and likelihoods come from formulas, not from PyMC."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -140,4 +142,18 @@ def _stats(shape, rng):
         {"diverging": never, "failed": never, "maxdepth_reached": never}
         | {"energy": (over, rng.normal(size=shape))},
         coords={"chain": np.arange(shape[0]), "draw": np.arange(shape[1])},
+    )
+
+
+def observed_as(made, outcome, **columns):
+    """Return a fit whose table has other columns at the same observations, of another outcome."""
+    frame = made.data.to_frame().drop(columns=["CENS", "LLOQ", "LIMIT"], errors="ignore")
+    scored = frame["MDV"] == 0
+    for name, values in columns.items():
+        frame[name] = 0.0 if name == "CENS" else np.nan
+        frame.loc[scored, name] = values
+    return replace(
+        made,
+        model=made.model.replace(observations={"conc": outcome}),
+        data=read_data(frame, units=made.data.units),
     )

@@ -81,3 +81,23 @@ def test_a_subject_that_cannot_be_solved_is_named_with_the_reason(data, ode_mode
     assert [each.subject for each in found] == list(data.subjects)
     assert {each.code for each in found} == {"E_START_SOLVE"}
     assert "2 steps were not enough, and t=" in found[0].message
+
+
+def test_a_value_below_the_limit_before_the_first_dose_is_no_trouble():
+    frame = pd.DataFrame(ROWS, columns=COLUMNS).assign(CENS=[1, 0, 0, 0, 0])
+    for residual in (bn.proportional(0.2), bn.log_normal(0.2)):
+        assert errors(bn.check(model_of(residual), bn.read_data(frame))) == []
+
+
+def test_a_censored_value_that_cannot_be_is_told_with_its_bounds():
+    frame = pd.DataFrame(ROWS, columns=COLUMNS).assign(CENS=[-1, 0, 0, 0, 0])
+    (finding,) = errors(bn.check(model_of(bn.proportional(0.2)), bn.read_data(frame)))
+    assert "a value between 0.1 and inf was observed" in finding.message
+
+
+def test_a_count_whose_mean_is_zero():
+    rows = [list(row) for row in ROWS]
+    rows[0][5], rows[2][5] = 1, 4
+    (finding,) = errors(bn.check(model_of(bn.poisson()), data_of(rows)))
+    assert (finding.code, finding.row) == ("E_START_DENSITY", 1)
+    assert "mean" in finding.remedy

@@ -221,10 +221,11 @@ def test_levels_may_come_up_in_the_middle_of_a_subject():
     assert list(table_findings(model_of(reference), data_of({(2, "SEX"): "X"}))) == []
 
 
-def test_censored_values_are_refused_until_an_error_can_express_them():
+def test_censored_values_are_refused_where_an_outcome_cannot_express_them():
     frame = pd.DataFrame(SOUND, columns=COLUMNS).assign(CENS=[0, 0, 1, 0, 0, 0], LLOQ=3.0)
+    frame.loc[frame.EVID == 0, "DV"] = frame.DV[frame.EVID == 0].round()
     assert_refused(
-        model_of(),
+        model_of(residual=bn.poisson()),
         bn.read_data(frame),
         "E_CENSORING_UNSUPPORTED",
         row=3,

@@ -80,7 +80,7 @@ def test_a_final_fit_is_not_marked(check):
 
 
 def test_an_output_must_be_named_where_there_are_several(check):
-    several = check.assign_attrs(units={"conc": "mg/L", "effect": ""})
+    several = check.assign_attrs(units={"conc": "mg/L", "effect": ""}, outputs=("conc", "effect"))
     with pytest.raises(FitError, match="several outputs: name one of conc, effect"):
         predictive.predictive_check(several)
     with pytest.raises(FitError, match=r"no output 'cnc'\. Did you mean 'conc'"):
