@@ -416,9 +416,13 @@ def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:
 
 def _effects(given: Any) -> tuple[Effect, ...]:
     """Return covariate effects as a tuple, refusing what is none and two of one covariate."""
-    listed = list(given) if isinstance(given, Iterable) else [given]
-    if isinstance(given, str) or not all(
-        isinstance(each, Continuous | Categorical | Maturation | Function) for each in listed
+    listed = list(given) if isinstance(given, Iterable) else []
+    if (
+        isinstance(given, str)
+        or not isinstance(given, Iterable)
+        or not all(
+            isinstance(each, Continuous | Categorical | Maturation | Function) for each in listed
+        )
     ):
         raise ModelError(
             f"covariates={given!r} must be a list of effects, such as "

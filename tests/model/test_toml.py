@@ -113,7 +113,7 @@ LINES = [
     ("iiv = 0.3", f"iiv = 0x{'f' * 5000}", "this integer is no finite number"),
     ("iiv = 0.3", f"iiv = {'9' * 5000}", "not TOML"),
     ("iiv = 0.3", "iiv = -1", "parameters.CL: LogNormal iiv: a standard deviation must be"),
-    ("iiv = 0.3", "ivv = 0.3", "parameters.CL.ivv: unknown entry 'ivv'. Did you mean 'iiv'?"),
+    ("iiv = 0.3", "iivv = 0.3", "parameters.CL.iivv: unknown entry 'iivv'. Did you mean 'iiv'?"),
     ("iiv = 0.3", "iiv = {fixd = 1}", "parameters.CL.iiv: this table states no prior"),
     ("iiv = 0.3", "iiv = {fixed = 1, rse = 2}", "parameters.CL.iiv.rse: unknown entry"),
     ("iiv = 0.3", "iiv = {fixed = 'x'}", "parameters.CL.iiv.fixed: 'x' is not a number"),
