@@ -5,6 +5,7 @@ import pytest
 from scipy import special, stats
 
 import bayesnlme as bn
+from bayesnlme.graph.grid import at_times
 from bayesnlme.graph.subjects import subject_densities
 from bayesnlme.inference.density import compile_density
 from bayesnlme.inference.native import LogDensity
@@ -179,6 +180,17 @@ def test_a_covariate_may_change_between_occasions(data):
     kappa = np.array([0.1, 0.2, 0.2, 0.1, 0.3, 0.4])
     expected = 10 * np.array([50, 50, 60, 60, 70, 70]) / 70 * np.exp(kappa)
     np.testing.assert_allclose(values, expected, rtol=1e-12)
+
+
+def test_other_times_and_observations_left_out_keep_the_occasions(data, population):
+    grid = at_times(data, {"1": np.array([1.0, 6.0, 20.0]), "2": np.array([7.5])})
+    first_two = data.subset(where=lambda row: row["TIME"] in (2, 12, 3))
+    assert first_two.n_observations == 3
+    for other in (grid, first_two):
+        graph = bn.build(model_of(), other).pymc
+        for dim in ("interval", "subject_occasion"):
+            assert list(graph.coords[dim]) == list(population.pymc.coords[dim])
+        assert graph["interval_occasion"].get_value().tolist() == [0, 1, 0, 2, 3]
 
 
 def test_densities_of_subjects_are_conditional_on_the_occasions(population):
