@@ -45,6 +45,7 @@ class Decay:
     compartments: ClassVar[tuple[str, ...]] = ("central",)
     outputs: ClassVar[tuple[str, ...]] = ("conc",)
     balances: ClassVar[tuple[dict[str, int], ...]] = ()
+    shares: ClassVar[tuple[str, ...]] = ()
 
     def inputs(self, data, rows=None):
         row = data.observations.subject if rows is None else rows.observation
