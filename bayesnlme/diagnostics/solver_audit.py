@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 import pytensor
@@ -260,8 +261,8 @@ def audit_solver(fit: Fit, *, draws: int = 400, factor: float = 10.0) -> SolverA
 
 
 def _tightened(solver: Solver, factor: float) -> Solver:
-    if not 1 < factor < np.inf:
-        raise FitError(f"factor={factor} must be a number above 1, such as 10.")
+    if isinstance(factor, bool) or not isinstance(factor, Real) or not 1 < factor < np.inf:
+        raise FitError(f"factor={factor!r} must be a number above 1, such as 10.")
     if solver.rtol <= FLOOR and solver.atol <= FLOOR:
         raise FitError(
             f"The fit was solved with {_tolerances(solver)}: double precision has nothing tighter "

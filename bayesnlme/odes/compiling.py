@@ -19,9 +19,6 @@ _PART: dict[str, Any] = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper
 njit: Callable[..., Any] = numba.njit(**_PART)
 """Compile a part of the kernel, called from compiled code alone."""
 
-njit_inlined: Callable[..., Any] = numba.njit(**_PART, forceinline=True)
-"""Compile a part of the kernel that is copied to wherever it is called."""
-
 # numba and llvmlite ship no complete types
 ir: Any = llvmlite.ir
 types: Any = numba.types

@@ -65,21 +65,14 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
     problem, sensitivities = code.problem, code.sensitivities
     size = range(len(problem.states))
     blocks = problem.spectrum or ()
-    linear = problem.linear
+    linear, reachable = problem.linear, problem.reachable
     count = len(size) * (1 + sensitivities) + 1 if code.lines["square"][1] else 0
-    best = ("closed_form" if count else "expm") if linear else "tsit5"
-    method = best if solver.method == "auto" else solver.method
-    if method in {"closed_form", "expm"} and not linear:
-        raise ModelError(
-            f"Solver: method={method!r} is for linear equations, which these are not. Use 'auto'."
-        )
-    if method == "closed_form" and not count:
-        method = "expm"
+    method = _method(solver, linear=linear, formula=count > 0)
     arrays = (
         [each for pair in code.transition for each in pair],
         list(modelled_rates(problem)),
         [block.size for block in blocks],
-        [int(i in problem.reachable[source]) for source in size for i in size],
+        [int(i in reachable[source]) for source in size for i in size],
     )
     values = [
         len(size),
@@ -105,6 +98,24 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
         place += len(each)
     numbers = [*values, *(x for each in arrays for x in each)]
     return np.array(numbers, dtype=np.int64), np.array([solver.rtol, solver.atol])
+
+
+def _method(solver: Solver, *, linear: bool, formula: bool) -> str:
+    """Return the method by name; `formula` says whether the eigenvalues have one."""
+    if solver.method == "auto":
+        exact = "closed_form" if formula else "expm"
+        return exact if linear else "tsit5"
+    if solver.method in {"closed_form", "expm"} and not linear:
+        raise ModelError(
+            f"Solver: method={solver.method!r} is for linear equations, which these are not. "
+            "Use 'auto'."
+        )
+    if solver.method == "closed_form" and not formula:
+        raise ModelError(
+            "Solver: method='closed_form' needs a formula for the eigenvalues, and there is none "
+            "for these equations, or they are too many. Use 'expm' or 'auto'."
+        )
+    return solver.method
 
 
 def header_size(code: Code) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bayesnlme.errors import ModelError
 from bayesnlme.math import sqrt, where
 from bayesnlme.structural.absorption import Absorption, Said, dose_balances, doses, entry
 from bayesnlme.structural.catalogue import (
@@ -19,6 +20,8 @@ from bayesnlme.structural.catalogue import (
 from bayesnlme.structural.custom import OdeStructure, ode
 
 type Approximation = Literal["quasi_steady_state"] | None
+
+_ALSO_OUTPUTS = ("total", "target", "bound")
 
 
 @catalogued("pk")
@@ -45,8 +48,6 @@ def tmdd(  # noqa: PLR0913  each choice by its own name
         None: the full model of [Mager2001]_, with ``kon`` and ``koff``. Quasi steady
         state: binding is as fast as what follows it, with ``Kss = (koff + kint)/kon``
         [Gibiansky2008]_, eqs 16-19.
-    absorption : None, "first_order" or "zero_order"
-        As in `one_compartment`.
     peripheral : bool
         Whether free drug exchanges with a compartment ``peripheral`` (``CL``, ``V1``, ``Q`` and
         ``V2`` in place of ``CL`` and ``V``).
@@ -82,6 +83,8 @@ def tmdd(  # noqa: PLR0913  each choice by its own name
     check_choice(approximation, tuple(_KINDS), model="tmdd", what="approximation")
     check_choice(peripheral, (False, True), model="tmdd", what="peripheral")
     check_output(output, model="tmdd")
+    if output in _ALSO_OUTPUTS:
+        raise ModelError(f"tmdd: output={output!r} is the name of another output. Choose another.")
     way = entry(absorption, transit, model="tmdd")
     said = {"lag": lag, "bioavailability": bioavailability, "duration": duration, "rate": rate}
     targets, bind = _KINDS[approximation]

@@ -227,7 +227,7 @@ def test_a_curve_has_nothing_to_audit(fit):
         audit_solver(solved_with(fit, curve))
 
 
-@pytest.mark.parametrize("factor", [1, 0.1, np.inf, np.nan])
+@pytest.mark.parametrize("factor", [1, 0.1, np.inf, np.nan, "x", None, True])
 def test_a_factor_must_tighten(fit, factor):
     with pytest.raises(FitError, match="must be a number above 1"):
         audit_solver(fit, factor=factor)

@@ -6,6 +6,7 @@ import pytest
 import sympy
 from scipy.linalg import expm
 
+from bayesnlme.errors import ModelError
 from bayesnlme.odes.op import compiled_kernel
 from bayesnlme.odes.problem import problem_from_text
 from bayesnlme.odes.solver import Solver
@@ -157,6 +158,8 @@ def test_eigenvalues_without_a_closed_form_take_the_series(schedule):
     assert problem.linear
     assert problem.spectrum is None
     compare(kernel_of(problem, "auto"), problem, draws(problem, 12), schedule, LOSS)
+    with pytest.raises(ModelError, match="needs a formula for the eigenvalues"):
+        kernel_of(problem, "closed_form")
 
 
 @pytest.mark.parametrize("fastest", [1.0, 30.0, 1e3])

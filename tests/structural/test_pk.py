@@ -317,16 +317,23 @@ def test_linear_models_have_a_closed_form(model):
         ({"rate": {"central": 0}}, "rate of 'central' must be above 0"),
         ({"bioavailability": "F 1"}, "'F 1' is no name of a parameter"),
         ({"absorption": "zero_order", "duration": True}, "gives doses into 'central' the duration"),
-        ({"lag": "V", "output": "V"}, None),
+        ({"output": "V"}, "The output 'V' has the name of a parameter"),
+        ({"output": "central"}, "The output 'central' has the name of a state"),
+        ({"lag": "V"}, None),
     ],
 )
 def test_what_contradicts_itself_is_refused(options, message):
-    if message is None:  # a parameter may be used twice, and an output be called like one
+    if message is None:  # a parameter may be used twice
         assert bn.pk.one_compartment(**options).parameters == ("CL", "V")
         return
     with pytest.raises(ModelError) as refused:
         bn.pk.one_compartment(**options)
     assert message in str(refused.value)
+
+
+def test_free_drug_is_not_called_like_another_output_of_binding():
+    with pytest.raises(ModelError, match="output='total' is the name of another output"):
+        bn.pk.tmdd(output="total")
 
 
 @pytest.mark.parametrize("peripheral", [False, True])
