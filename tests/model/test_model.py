@@ -227,8 +227,8 @@ REFUSED = [
     ({"observations": {"conc": AdditiveError}}, "is no residual error"),
     ({"observations": {"conc": None}}, "None is no residual error"),
     (
-        {"observations": {"CL": bn.additive(1)}, "structure": bn.pk.one_compartment(
-            absorption="first_order", output="CL")},
+        {"observations": {"CL": bn.additive(1)}, "structure": bn.curve(
+            lambda t, p: p.ka * p.V * bn.math.exp(-p.CL * t), output="CL")},
         "names both a parameter and an output",
     ),
     ({"observations": {"V_pop": bn.additive(1)}, "structure": bn.pk.one_compartment(
