@@ -272,7 +272,6 @@ def make_problem(  # noqa: PLR0913  the fields of a problem
         or on time, or is a number that it cannot be.
     """
     check_names(states, parameters, tuple(outputs))
-    _check_outputs(outputs, readouts, states, parameters)
     if not parameters:
         raise ModelError("These equations have no parameter, so there is nothing to estimate.")
     said = [each for by_state in dosing.values() for each in by_state.values()]
@@ -379,22 +378,6 @@ def check_identifiers(symbols: Sequence[str], outputs: Sequence[str]) -> None:
         twice = sorted({name for name in group if group.count(name) > 1})
         if twice:
             raise ModelError(f"{twice[0]!r} is used twice: every name means one thing.")
-
-
-def _check_outputs(
-    outputs: Sequence[str] | Mapping[str, Any],
-    readouts: Sequence[sympy.Expr],
-    states: Sequence[str],
-    parameters: Sequence[str],
-) -> None:
-    """Refuse an output that has the name of something else."""
-    for name, readout in zip(outputs, readouts, strict=True):
-        if name in parameters or (name in states and readout != symbol(name)):
-            kind = "parameter" if name in parameters else "state"
-            raise ModelError(
-                f"The output {name!r} has the name of a {kind}, and is not the same: every name "
-                "means one thing. Choose another name for the output."
-            )
 
 
 def _check_parameters_alone(

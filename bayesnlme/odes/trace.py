@@ -189,6 +189,11 @@ class _States:
     def __getattr__(self, name: str) -> sympy.Expr:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name in self._known and self._outputs.get(name, symbol(name)) != symbol(name):
+            raise ModelError(
+                f"y.{name} may mean the state {name!r} or the output of that name, which are not "
+                "the same. Give the output another name."
+            )
         if name in self._known:
             return symbol(name)
         if name in self._outputs:

@@ -163,6 +163,10 @@ def test_units_are_those_of_driver_and_response():
     ("make", "message"),
     [
         (lambda: bn.pd.emax(PK, driver="con"), "driver: no output 'con'. Did you mean 'conc'?"),
+        (
+            lambda: bn.pd.emax(bn.pk.one_compartment(output="central"), driver="central"),
+            "y.central may mean the state 'central' or the output",
+        ),
         (lambda: bn.pd.emax(PK, effect="inhibitory"), "emax: no effect 'inhibitory'. Known"),
         (lambda: bn.pd.emax(PK, effect="inhibition", baseline=False), "needs the baseline"),
         (lambda: bn.pd.emax(PK, output="2"), "emax: output '2' is not a valid name"),
