@@ -3,7 +3,7 @@
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.markup import escape
@@ -52,8 +52,8 @@ def _show_version(value: bool) -> None:  # noqa: FBT001  typer calls it so
         raise typer.Exit
 
 
-def _inside(value: float) -> float:
-    if not 0 < value < 1:
+def _inside(value: float | None) -> float | None:
+    if value is not None and not 0 < value < 1:
         raise typer.BadParameter(f"{value} must lie between 0 and 1.")
     return value
 
@@ -69,10 +69,16 @@ Chains = Annotated[
     int, typer.Option(min=1, metavar="N", help="Independent chains; use at least 2.")
 ]
 Accept = Annotated[
-    float,
+    float | None,
     typer.Option(
-        callback=_inside, metavar="X", help="Target acceptance; higher is slower and safer."
+        callback=_inside,
+        metavar="X",
+        help="Target acceptance; higher is slower and safer. 0.9 unless stated, 0.95 if centred.",
     ),
+]
+Centred = Annotated[
+    Literal["noncentered", "centered", "auto"],
+    typer.Option(help="How the random effects are sampled; the posterior is the same."),
 ]
 Cores = Annotated[
     int | None,
@@ -137,8 +143,9 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
     draws: Draws = 1000,
     tune: Tune = 1000,
     chains: Chains = 4,
-    target_accept: Accept = 0.9,
+    target_accept: Accept = None,
     cores: Cores = None,
+    parametrization: Centred = "noncentered",
 ) -> None:
     """Fit a model to a table, by the No-U-Turn sampler.
 
@@ -153,6 +160,7 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
         "chains": chains,
         "target_accept": target_accept,
         "cores": cores,
+        "parametrization": parametrization,
     }
     with refusals():
         inputs = (model, data)
