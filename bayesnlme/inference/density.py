@@ -20,7 +20,7 @@ from bayesnlme.assembly.compiling import Compiled, compile_graph
 from bayesnlme.assembly.program import Shape
 
 _EXCLUDED = ("cxx_only", "BlasOpt", "inplace")
-_SIMPLE = ("inline_ofg_expansion", "canonicalize", "specialize")
+_SIMPLE = ("canonicalize", "specialize")
 _TRANSLATED = ("local_check_parameter_to_ninf_switch", "inline_ofg_expansion")
 REPRODUCIBLE = {"numba__fastmath": False}
 """Compiler flags, for operations whose code numba compiles: the same bits from every build."""
