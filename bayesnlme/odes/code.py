@@ -21,6 +21,7 @@ import sympy
 from bayesnlme.odes.derivative import derivative
 from bayesnlme.odes.emit import Code as Lines
 from bayesnlme.odes.emit import Compiled, compile_functions
+from bayesnlme.odes.linear import Block
 from bayesnlme.odes.newton import NODES_AT_MOST, square_lines, table_lines
 from bayesnlme.odes.problem import DOSING, Problem
 from bayesnlme.odes.text import TIME, symbol
@@ -61,6 +62,10 @@ class Code:
         transition matrix.
     n_constants : int
         Parameters and constants together.
+    blocks : tuple of Block
+        The eigenvalues of a linear problem, where they have a closed form.
+    n_nodes : int
+        How many nodes the closed form of its solution takes; 0 without one.
     symbol : str
         Prefix of the names under which machine code finds them.
     lines : mapping of str to lines
@@ -86,6 +91,8 @@ class Code:
     plain: Pairs
     transition: Pairs
     n_constants: int
+    blocks: tuple[Block, ...]
+    n_nodes: int
     symbol: str
     lines: dict[str, Lines]
 
@@ -100,14 +107,16 @@ def generate(problem: Problem, *, sensitivities: bool) -> Code:
     writer = _Writer(problem, sensitivities=sensitivities)
     plain = problem.sensitive if sensitivities else ()
     transition = plain + _transition_pairs(problem)
+    blocks = problem.spectrum or ()
+    n_nodes = _n_nodes(blocks, sensitivities=sensitivities)
     lines: dict[str, Lines] = {
         "initial": writer.initial(plain),
         "readouts": writer.readouts(),
         "dosing": writer.dosing(),
-        "spectrum": writer.spectrum(),
+        "spectrum": writer.spectrum(blocks),
         "jacobian": writer.jacobian(),
-        "differences": table_lines(_n_nodes(problem, sensitivities=sensitivities)),
-        "square": square_lines(_n_nodes(problem, sensitivities=sensitivities)),
+        "differences": table_lines(n_nodes),
+        "square": square_lines(n_nodes),
     }
     for suffix, pairs in (("", plain), ("_transition", transition)):
         lines |= {name + suffix: each for name, each in writer.flow(pairs).items()}
@@ -119,6 +128,8 @@ def generate(problem: Problem, *, sensitivities: bool) -> Code:
         plain=plain,
         transition=transition,
         n_constants=len(problem.parameters) + len(writer.hoisted),
+        blocks=blocks,
+        n_nodes=n_nodes,
         symbol=f"bayesnlme_{digest[:32]}",
         lines={name: lines[name] for name in FUNCTIONS},
     )
@@ -141,10 +152,10 @@ def _transition_pairs(problem: Problem) -> Pairs:
     return tuple((i, first + k) for k, source in enumerate(sources) for i in reached[source])
 
 
-def _n_nodes(problem: Problem, *, sensitivities: bool) -> int:
+def _n_nodes(blocks: Sequence[Block], *, sensitivities: bool) -> int:
     """Return how many nodes the closed form of a linear problem takes; 0 without one."""
-    count = len(problem.states) * (1 + sensitivities) + 1
-    return count if count <= NODES_AT_MOST and problem.spectrum is not None else 0
+    count = sum(block.size for block in blocks) * (1 + sensitivities) + 1
+    return count if blocks and count <= NODES_AT_MOST else 0
 
 
 def _slot(block: str, index: int) -> sympy.Symbol:
@@ -207,8 +218,7 @@ class _Writer:
                 results += [value, *(derivative(value, p) for p in problem.parameter_symbols)]
         return _shared([each.xreplace(self._place) for each in results])
 
-    def spectrum(self) -> Lines:
-        blocks = self.problem.spectrum or ()
+    def spectrum(self, blocks: Sequence[Block]) -> Lines:
         return self._lines([each for block in blocks for each in block.coefficients])
 
     def jacobian(self) -> Lines:

@@ -64,14 +64,12 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
     """Return what the loop needs to know of a problem: integers, by `places`, and tolerances."""
     problem, sensitivities = code.problem, code.sensitivities
     size = range(len(problem.states))
-    blocks = problem.spectrum or ()
     linear, reachable = problem.linear, problem.reachable
-    count = len(size) * (1 + sensitivities) + 1 if code.lines["square"][1] else 0
-    method = _method(solver, linear=linear, formula=count > 0)
+    method = _method(solver, linear=linear, formula=code.n_nodes > 0)
     arrays = (
         [each for pair in code.transition for each in pair],
         list(modelled_rates(problem)),
-        [block.size for block in blocks],
+        [block.size for block in code.blocks],
         [int(i in reachable[source]) for source in size for i in size],
     )
     values = [
@@ -83,8 +81,8 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
         len(code.plain),
         len(code.transition),
         len(arrays[1]),
-        len(blocks),
-        count,
+        len(code.blocks),
+        code.n_nodes,
         at.METHODS.index(method),
         int(solver.method == "auto"),
         int(linear),
@@ -123,7 +121,7 @@ def header_size(code: Code) -> int:
     problem, n_states = code.problem, len(code.problem.states)
     columns = len(problem.parameters) + n_states + len(modelled_rates(problem))
     extra = 2 * len(code.transition) + len(modelled_rates(problem)) + n_states**2
-    return at.N_FIELDS + extra + len(problem.spectrum or ()) + n_states * columns
+    return at.N_FIELDS + extra + len(code.blocks) + n_states * columns
 
 
 @routine
