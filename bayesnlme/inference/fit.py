@@ -13,7 +13,7 @@ from bayesnlme.data import Dataset
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_values
-from bayesnlme.inference.density import REPRODUCIBLE
+from bayesnlme.graph.flat import REPRODUCIBLE
 from bayesnlme.inference.nuts import NUTS, Draws, sample
 from bayesnlme.model.model import Model
 from bayesnlme.results.convergence import assess

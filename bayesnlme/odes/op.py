@@ -73,6 +73,15 @@ class PopulationSolve(Op):
         self.sensitivities = sensitivities
         self.key = solve_key(problem, solver)
 
+    @property
+    def roughness(self) -> float:
+        """Relative size of the jumps in a solution where its steps change: the tolerance.
+
+        Equations that are solved exactly have none but those of rounding.
+        """
+        exact = self.problem.linear and self.solver.method in {"auto", "closed_form", "expm"}
+        return 1e-14 if exact else self.solver.rtol
+
     def make_node(self, *inputs: Tensor) -> Apply[Any]:
         """Check the number of inputs and bring them to their types."""
         names = Schedule._fields

@@ -24,7 +24,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.gradient import DisconnectedType, disconnected_type
+from pytensor.gradient import DisconnectedType, disconnected_type, grad_not_implemented
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
@@ -144,6 +144,25 @@ class _AddUp(Op):
         """Give the shapes of the outputs without computing them."""
         del node
         return [shapes[3]] * 3
+
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
+        """Connect the outputs with what is multiplied."""
+        del node
+        return [[True] * 3, [True] * 3, [False] * 3, [False] * 3]
+
+    def pullback(
+        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], cotangents: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Go back to the cotangents alone, of which the product is linear: a push-forward."""
+        del outputs
+        _, sensitivities, row, _ = inputs
+        changes = [
+            sensitivities[:, k] * each[row]
+            for k, each in enumerate(cotangents)
+            if not isinstance(each.type, DisconnectedType)
+        ]
+        refused = grad_not_implemented(self, 1, sensitivities, "there are no second derivatives")
+        return [sum(changes[1:], start=changes[0]), refused, *(disconnected_type() for _ in "23")]
 
     def write_machine_code(
         self, program: Program, node: Apply[Any], find: Find
