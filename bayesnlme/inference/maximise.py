@@ -3,11 +3,12 @@ r"""The largest likelihood: a quasi-Newton search that ends with Newton steps.
 The curvature starts as the sum of the outer products of the subjects' scores, an estimate of the
 information, and is updated by BFGS. Near the end it becomes the Hessian, from differences of the
 analytic gradient, and the search goes on with Newton steps. It stops where half the Newton
-decrement, :math:`\tfrac12 g^\top H^{-1} g`, is below ``tolerance``: by that much, in log likelihood,
-the quadratic there has its top higher. The rule does not depend on how parameters are scaled.
+decrement, :math:`\tfrac12 g^\top H^{-1} g`, is below ``tolerance``: by that much, in log
+likelihood, the quadratic there has its top higher. The rule does not depend on how parameters are
+scaled.
 
-A parameter whose likelihood has no top, only an approach to a bound (an SD of zero, a correlation of
-one), is put at that bound and left there; see :class:`Maximum`.
+A parameter whose likelihood has no top, only an approach to a bound (an SD of zero, a correlation
+of one), is put at that bound and left there; see :class:`Maximum`.
 """
 
 from collections.abc import Callable, Sequence

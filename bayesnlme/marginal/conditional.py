@@ -267,10 +267,7 @@ class Conditional:
     def _scores(self) -> "_Function":
         h = self._joint
         with compiling():
-            by_theta = [
-                pushforward(h, *each, disconnected_outputs="ignore")
-                for each in self._theta_directions()
-            ]
+            by_theta = _pushed(h, self._theta_directions())
             return self._compiled([[h], [pt.grad(h.sum(), self._z)], by_theta])
 
     @cached_property
@@ -279,10 +276,7 @@ class Conditional:
         with compiling():
             moments = self._moments
             slopes = [
-                [
-                    pushforward(each, *direction, disconnected_outputs="ignore")
-                    for direction in directions
-                ]
+                _pushed(each, directions)
                 for directions in (self._z_directions(), self._theta_directions())
                 for each in moments
             ]
@@ -369,10 +363,10 @@ class Conditional:
         """Centre and variance of the normal observations, of value variables and z."""
         data, model = self.population.data, self.population.model
         f = self._model[names.PREDICTION]
-        centre = pt.switch(self.log_scale, pt.log(f), f) if self.log_scale.any() else f
-        variance = pt.zeros(data.n_observations)
+        centre: Any = pt.switch(self.log_scale, pt.log(f), f) if self.log_scale.any() else f
+        variance: Any = pt.zeros(data.n_observations)
         for number, output in enumerate(data.outputs):
-            outcome = model.observations[output]
+            outcome: Any = model.observations[output]
             magnitudes = {
                 name: np.float64(prior.value)
                 if isinstance(prior, Fixed)
@@ -383,7 +377,8 @@ class Conditional:
             variance = variance[at].set(outcome.sd(f[at], magnitudes) ** 2)
         centre, variance = self._of_values([centre, variance])
         if not self.interaction:
-            (variance,) = clone_replace([variance], {self._z: pt.zeros_like(self._z)})
+            typical: Any = {self._z: pt.zeros_like(self._z)}
+            variance = clone_replace([variance], typical)[0]
         return centre, variance
 
     def _of_values(self, variables: Sequence[Tensor]) -> list[Tensor]:
@@ -424,6 +419,15 @@ class Conditional:
         with compiling():
             flat = [each for group in groups for each in group]
             return _Function(flat_graph(x, flat, given, *rewrites), [len(g) for g in groups])
+
+
+def _pushed(output: Tensor, directions: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """Return how the output changes along each direction."""
+    pushed: Any = [
+        pushforward(output, variable, direction, disconnected_outputs="ignore")
+        for variable, direction in directions
+    ]
+    return list(pushed)
 
 
 class _Function:

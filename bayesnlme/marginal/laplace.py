@@ -16,7 +16,7 @@ import numpy as np
 from bayesnlme._types import Floats
 from bayesnlme.marginal.conditional import LOG_2PI, Conditional
 from bayesnlme.marginal.contribution import Contributions
-from bayesnlme.marginal.modes import Modes, find_modes
+from bayesnlme.marginal.modes import Modes, find_modes, follow
 
 
 class LaplaceApproximation:
@@ -30,14 +30,13 @@ class LaplaceApproximation:
 
     def __init__(self, conditional: Conditional) -> None:
         self.conditional = conditional
-        self._step = float(np.clip(conditional.roughness ** (1 / 4), 3e-3, 5e-2))
 
     def at(self, theta: Floats, start: Floats | None = None) -> Contributions:
         """Return values, slopes and modes; see :class:`Contributions`."""
         modes = find_modes(self.conditional, theta, start)
-        return Contributions(
-            value=self._values(modes), slope=self._slope(theta, modes), modes=modes
-        )
+        moved = follow(self.conditional, theta, modes, full=False)
+        slope = moved.by_theta - 0.5 * moved.log_det
+        return Contributions(value=self._values(modes), slope=slope, modes=modes)
 
     def values(self, theta: Floats, start: Floats | None = None) -> Floats:
         """Return the values alone, shape (subject,)."""
@@ -46,18 +45,3 @@ class LaplaceApproximation:
     def _values(self, modes: Modes) -> Floats:
         value = modes.h + 0.5 * (self.conditional.n_effects * LOG_2PI - modes.log_det)
         return np.where(modes.found, value, -np.inf)
-
-    def _slope(self, theta: Floats, modes: Modes) -> Floats:
-        scores = self.conditional.scores
-        _, by_z, by_theta = scores(theta, modes.z)
-        curved = np.zeros_like(by_theta)
-        curved_z = np.zeros_like(by_z)
-        way = np.zeros((*by_z.shape, by_theta.shape[1]))
-        for m in range(self.conditional.n_effects):
-            u = modes.spread[:, :, m]
-            _, z_above, above = scores(theta, modes.z + self._step * u)
-            _, z_below, below = scores(theta, modes.z - self._step * u)
-            curved += (above - 2 * by_theta + below) / self._step**2
-            curved_z += (z_above - 2 * by_z + z_below) / self._step**2
-            way += u[:, :, None] * ((above - below) / (2 * self._step))[:, None, :]
-        return by_theta + 0.5 * (curved + np.einsum("nd,ndp->np", curved_z, way))

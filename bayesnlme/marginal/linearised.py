@@ -21,7 +21,7 @@ from bayesnlme._types import Floats
 from bayesnlme.errors import ModelError
 from bayesnlme.marginal.conditional import LOG_2PI, Conditional, Normals
 from bayesnlme.marginal.contribution import Contributions
-from bayesnlme.marginal.modes import Modes, find_modes
+from bayesnlme.marginal.modes import Modes, find_modes, follow
 
 
 class _Linearised:
@@ -109,9 +109,9 @@ class FirstOrderConditional(_Linearised):
         value, modes = self._values_and_modes(theta, start)
         normals = self.conditional.normals(theta, modes.z)
         spread = _inverse_root(self._curvature(normals))
-        way, by_theta = self._way(theta, modes)
-        slope = self._log_det_slope(theta, modes.z, spread, normals, way)
-        return Contributions(value=value, slope=by_theta - 0.5 * slope, modes=modes)
+        moved = follow(self.conditional, theta, modes, full=False)
+        slope = self._log_det_slope(theta, modes.z, spread, normals, moved.way)
+        return Contributions(value=value, slope=moved.by_theta - 0.5 * slope, modes=modes)
 
     def _values_and_modes(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes]:
         modes = find_modes(self.conditional, theta, start)
@@ -119,17 +119,6 @@ class FirstOrderConditional(_Linearised):
         log_det = np.linalg.slogdet(curvature)[1]
         value = modes.h + 0.5 * (self.conditional.n_effects * LOG_2PI - log_det)
         return np.where(modes.found, value, -np.inf), modes
-
-    def _way(self, theta: Floats, modes: Modes) -> tuple[Floats, Floats]:
-        """Return dz/dtheta of the modes, and the slopes of h in theta."""
-        scores = self.conditional.scores
-        by_theta = scores(theta, modes.z)[2]
-        way = np.zeros((*modes.z.shape, by_theta.shape[1]))
-        for m in range(self.conditional.n_effects):
-            u = modes.spread[:, :, m]
-            above, below = (scores(theta, modes.z + s * self._step * u)[2] for s in (1, -1))
-            way += u[:, :, None] * ((above - below) / (2 * self._step))[:, None, :]
-        return way, by_theta
 
 
 class FirstOrder(_Linearised):

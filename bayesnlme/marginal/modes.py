@@ -26,7 +26,8 @@ class Modes:
     h : array, shape (subject,)
         Log densities there.
     spread : array, shape (subject, effect, effect)
-        U with U U' the inverse of the negative Hessian, the conditional variance.
+        The lower triangular U with U U' the inverse of the negative Hessian H, the conditional
+        variance.
     log_det : array, shape (subject,)
         Log determinant of the negative Hessian.
     found : array of bool, shape (subject,)
@@ -75,8 +76,69 @@ def find_modes(conditional: Conditional, theta: Floats, start: Floats | None = N
             break
         z, h, slope = moved
     log_det = -2.0 * np.linalg.slogdet(spread)[1] if conditional.n_effects else np.zeros_like(h)
+    spread = np.linalg.cholesky(spread @ spread.transpose(0, 2, 1))
     found = np.isfinite(h) & curved & (decrement <= np.sqrt(limit))
     return Modes(z=z, h=h, spread=spread, log_det=log_det, found=found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Movement:
+    r"""How modes and their curvature move with the population parameters.
+
+    Attributes
+    ----------
+    by_theta : array, shape (subject, parameter)
+        Slopes of h at fixed random effects.
+    way : array, shape (subject, effect, parameter)
+        Slopes of the modes, :math:`H^{-1} \partial_z \partial_\theta h`.
+    curvature : array, shape (subject, effect, effect, parameter)
+        Slopes of the negative Hessian along the columns of U, :math:`U^\top dH\, U`; only its
+        diagonal where no more was asked for.
+    """
+
+    by_theta: Floats
+    way: Floats
+    curvature: Floats
+
+    @property
+    def log_det(self) -> Floats:
+        """Slopes of log det H, shape (subject, parameter)."""
+        return np.einsum("naap->np", self.curvature)
+
+
+def follow(conditional: Conditional, theta: Floats, modes: Modes, *, full: bool) -> Movement:
+    """Return how the modes move.
+
+    By second differences of the analytic slopes along conditional SDs: 2d + 1 evaluations for d
+    effects, however many parameters there are, and 4 more for each pair of effects if `full`.
+    """
+    step = float(np.clip(conditional.roughness ** (1 / 4), 3e-3, 5e-2))
+    count = conditional.n_effects
+
+    def slopes(direction: Floats) -> tuple[Floats, Floats]:
+        _, by_z, by_theta = conditional.scores(theta, modes.z + step * direction)
+        return by_z, by_theta
+
+    by_z, by_theta = slopes(np.zeros_like(modes.z))
+    way = np.zeros((*by_z.shape, by_theta.shape[1]))
+    bent_z = np.zeros((*by_z.shape, count, count))
+    bent = np.zeros((by_z.shape[0], count, count, by_theta.shape[1]))
+    for a in range(count):
+        u = modes.spread[:, :, a]
+        (z_above, above), (z_below, below) = slopes(u), slopes(-u)
+        way += u[:, :, None] * ((above - below) / (2 * step))[:, None, :]
+        bent_z[:, :, a, a] = (z_above - 2 * by_z + z_below) / step**2
+        bent[:, a, a] = (above - 2 * by_theta + below) / step**2
+    for a in range(count if full else 0):
+        for b in range(a):
+            u, v = modes.spread[:, :, a], modes.spread[:, :, b]
+            corners = [(s * t, slopes(s * u + t * v)) for s in (1, -1) for t in (1, -1)]
+            mixed_z = sum(sign * each[0] for sign, each in corners) / (4 * step**2)
+            mixed = sum(sign * each[1] for sign, each in corners) / (4 * step**2)
+            bent_z[:, :, a, b] = bent_z[:, :, b, a] = mixed_z
+            bent[:, a, b] = bent[:, b, a] = mixed
+    curvature = -bent - np.einsum("ndab,ndp->nabp", bent_z, way)
+    return Movement(by_theta=by_theta, way=way, curvature=curvature)
 
 
 def _difference(conditional: Conditional) -> float:
