@@ -53,3 +53,41 @@ class Progress:
             total=sum(each.total_draws for each in chains),
             divergences=sum(each.divergences for each in chains),
         )
+
+
+class SearchProgress:
+    """Show how far a search for the largest likelihood is, on standard error.
+
+    Parameters
+    ----------
+    title : str
+        The method.
+    shown : bool
+        False keeps it silent.
+    """
+
+    def __init__(self, title: str, *, shown: bool) -> None:
+        self._bar = RichProgress(
+            TextColumn("{task.description}"),
+            TextColumn("step {task.completed}"),
+            TextColumn("OFV {task.fields[ofv]}"),
+            console=Console(file=sys.stderr),
+            disable=not shown,
+        )
+        self._task = self._bar.add_task(title, total=None, ofv="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def update(self, step: int, value: float) -> None:
+        """Show a step's number and minus the log likelihood there."""
+        self._bar.update(self._task, completed=step, ofv=f"{2 * value:.3f}")
