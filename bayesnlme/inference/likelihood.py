@@ -157,6 +157,26 @@ class Quadrature(LikelihoodMethod):
         return [LaplaceApproximation(conditional), exact]
 
 
+METHODS = {each.name: each for each in (FO, FOCE, Laplace, Quadrature)}
+
+
+def method_of(options: Mapping[str, Any]) -> LikelihoodMethod:
+    """Return the method that a fit's ``method`` describes.
+
+    Raises
+    ------
+    FitError
+        If it maximises no likelihood.
+    """
+    given = dict(options)
+    name = given.pop("name")
+    if name not in METHODS:
+        raise FitError(
+            f"This needs a fit that maximised a likelihood ({', '.join(METHODS)}), not {name}."
+        )
+    return METHODS[name](**given)
+
+
 def require_count(method: str, option: str, value: Any, least: int = 1) -> None:
     """Refuse an option that is no whole number.
 

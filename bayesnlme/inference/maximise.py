@@ -12,7 +12,7 @@ of one), is put at that bound and left there; see :class:`Maximum`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -79,21 +79,30 @@ class Objective:
         How often each subject counts.
     log_prior : callable, optional
         Of the parameters, with its slope.
+    modes : array, shape (subject, effect), optional
+        Where the search for the modes starts; the last ones found.
+    evaluations : int
+        How often it was evaluated.
     """
 
     approximation: Approximation
     weights: Floats
     log_prior: Callable[[Floats], tuple[float, Floats]] | None = None
+    modes: Floats | None = None
     evaluations: int = 0
-    _start: Floats | None = field(default=None, repr=False)
 
     def at(self, theta: Floats) -> tuple[float, Floats, Contributions]:
         """Return the objective, its gradient and the contributions; the modes are kept."""
-        found = self.approximation.at(theta, self._start)
         self.evaluations += 1
-        value, gradient = -self.weights @ found.value, -self.weights @ found.slope
-        if np.isfinite(value):
-            self._start = found.modes.z
+        with np.errstate(all="ignore"):
+            found = self.approximation.at(theta, self.modes)
+        counted = self.weights > 0
+        value = -self.weights[counted] @ found.value[counted]
+        gradient = -self.weights[counted] @ found.slope[counted]
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            self.modes = found.modes.z
+        else:
+            value = np.inf
         if self.log_prior is not None:
             prior, slope = self.log_prior(theta)
             value, gradient = value - prior, gradient - slope
@@ -102,7 +111,10 @@ class Objective:
     def value(self, theta: Floats) -> float:
         """Return the objective; infinite where it cannot be evaluated."""
         self.evaluations += 1
-        value = -self.weights @ self.approximation.values(theta, self._start)
+        with np.errstate(all="ignore"):
+            values = self.approximation.values(theta, self.modes)
+        counted = self.weights > 0
+        value = -self.weights[counted] @ values[counted]
         if self.log_prior is not None:
             value -= self.log_prior(theta)[0]
         return float(value) if np.isfinite(value) else np.inf
@@ -112,6 +124,7 @@ def maximise(
     objective: Objective,
     start: Floats,
     *,
+    held: Booleans | None = None,
     most_iterations: int = 500,
     tolerance: float = TOLERANCE,
     watch: Callable[[int, float], None] | None = None,
@@ -124,6 +137,8 @@ def maximise(
         What to make small.
     start : array, shape (parameter,)
         Where to start.
+    held : array of bool, shape (parameter,), optional
+        Parameters that stay where they are.
     most_iterations : int
         After so many steps the search ends, unconverged.
     tolerance : float
@@ -131,7 +146,8 @@ def maximise(
     watch : callable, optional
         Called with the number of each step and the objective.
     """
-    search = _Search(objective, start, most_iterations, tolerance, watch)
+    free = np.ones(start.size, dtype=bool) if held is None else ~held
+    search = _Search(objective, start, free, (most_iterations, tolerance), watch)
     while search.go() and search.put_at_bounds():
         pass
     return search.end()
@@ -144,18 +160,18 @@ class _Search:
         self,
         objective: Objective,
         start: Floats,
-        most_iterations: int,
-        tolerance: float,
+        free: Booleans,
+        limits: tuple[int, float],
         watch: Callable[[int, float], None] | None,
     ) -> None:
-        self._objective, self._tolerance, self._watch = objective, tolerance, watch
-        self._left = most_iterations
-        self._free = np.ones(start.size, dtype=bool)
+        self._objective, self._watch = objective, watch
+        self._left, self._tolerance = limits
+        self._free, self._held = free.copy(), ~free
         self._theta = start.copy()
         self._value, self._gradient, self._found = objective.at(start)
         self._trace = [(self._value, self._theta)]
         self._curvature = self._from_scores()
-        self._decrement, self._definite = np.inf, False
+        self._decrement, self._definite = np.inf, not free.any()
 
     def go(self) -> bool:
         """Step until the rule is met; say whether it was, or nothing is left to try."""
@@ -199,7 +215,7 @@ class _Search:
             theta=self._theta,
             contributions=self._found,
             hessian=np.where(self._free & self._free[:, None], self._curvature, np.nan),
-            at_bound=~self._free,
+            at_bound=~self._free & ~self._held,
             decrement=self._decrement,
             converged=bool(sound and self._decrement <= 100 * self._tolerance),
             iterations=len(self._trace) - 1,
@@ -226,14 +242,14 @@ class _Search:
             tried = self._theta + size * step
             value = self._objective.value(tried)
             if value <= self._value + 1e-4 * size * expected:
-                break
+                value, gradient, found = self._objective.at(tried)
+                if np.isfinite(value):
+                    break
             size /= 2
         else:
             return False
-        before = self._gradient
-        self._value, self._gradient, self._found = self._objective.at(tried)
-        self._update(tried - self._theta, self._gradient - before)
-        self._theta = tried
+        self._update(tried - self._theta, gradient - self._gradient)
+        self._theta, self._value, self._gradient, self._found = tried, value, gradient, found
         self._trace.append((self._value, tried))
         self._left -= 1
         if self._watch is not None:

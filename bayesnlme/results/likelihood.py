@@ -173,6 +173,11 @@ class Likelihood:
         return float(values[-1] / values[0]) if values[0] > 0 else np.inf
 
     @property
+    def title(self) -> str:
+        """The method in words: ``"FOCEI"``."""
+        return str(self._group("likelihood").attrs["title"])
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, in words with what to do; empty for a sound fit."""
         return tuple(self._group("likelihood").attrs["problems"].splitlines())
@@ -192,7 +197,7 @@ class Likelihood:
         if self.problems:
             return "NOT CONVERGED. " + " ".join(self.problems)
         words = (
-            f"Converged: {attributes['title']} in {attributes['iterations']} steps, OFV "
+            f"Converged: {self.title} in {attributes['iterations']} steps, OFV "
             f"{self.ofv:.3f} ({self.ofv_without_constant:.3f} without n log 2 pi), condition "
             f"number {self.condition_number():.3g}."
         )
