@@ -20,7 +20,7 @@ def _fields(number: int) -> range:
     return range(first, _count)
 
 
-# of the problem and how to solve it: what `describe` in kernel.py lists, in this order
+# of the problem and how to solve it: what `describe` in loop.py lists, in this order
 (
     N_STATES,
     N_PARAMETERS,
