@@ -10,20 +10,10 @@ import numpy as np
 from bayesnlme.odes import loop
 from bayesnlme.odes.backends.drive import Solve
 from bayesnlme.odes.problem import problem_from_text
-from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.schedule import REAL_FIELDS, Kind, Schedule
 
 BANK = Path(__file__).parents[1] / "reference" / "bank.json"
 EQUATIONS = ("rhs", "outputs", "initial", "lag", "bioavailability", "duration", "rate")
-REAL = frozenset(
-    {
-        "start_time",
-        "record_time",
-        "record_amount",
-        "record_rate",
-        "record_interval",
-        "observation_time",
-    }
-)
 
 
 @cache
@@ -72,9 +62,14 @@ def schedule_of(problem, subjects):
     for table, n_rows in subjects:
         _flatten(columns, problem, table, first_row)
         first_row += n_rows
+    return as_arrays(columns)
+
+
+def as_arrays(columns):
+    """Make a schedule of lists by the names of its arrays."""
     return Schedule(
         **{
-            name: np.array(values, np.float64 if name in REAL else np.int64)
+            name: np.array(values, np.float64 if name in REAL_FIELDS else np.int64)
             for name, values in columns.items()
         }
     )

@@ -1,4 +1,3 @@
-import numpy as np
 import pytest
 
 from bayesnlme.math import exp
@@ -6,16 +5,7 @@ from bayesnlme.odes.op import compiled_kernel
 from bayesnlme.odes.schedule import Kind, Schedule
 from bayesnlme.odes.solver import Solver
 from bayesnlme.odes.trace import trace
-
-REAL = {
-    "start_time",
-    "record_time",
-    "record_amount",
-    "record_rate",
-    "record_interval",
-    "observation_time",
-}
-
+from tests.odes.bank_schedule import as_arrays
 
 RECORD = tuple(name for name in Schedule._fields if name.startswith("record_"))[1:]
 
@@ -55,12 +45,7 @@ def _schedule(*subjects, start=None):
                 columns[name].append(value)
         columns["record_offsets"].append(len(columns["record_time"]))
         columns["observation_offsets"].append(len(columns["observation_time"]))
-    return Schedule(
-        **{
-            name: np.array(values, np.float64 if name in REAL else np.int64)
-            for name, values in columns.items()
-        }
-    )
+    return as_arrays(columns)
 
 
 @pytest.fixture(scope="session")
