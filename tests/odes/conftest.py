@@ -1,6 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 
 from bayesnlme.math import exp
+from bayesnlme.odes import linking
 from bayesnlme.odes.op import compiled_kernel
 from bayesnlme.odes.schedule import Kind, Schedule
 from bayesnlme.odes.solver import Solver
@@ -106,3 +109,16 @@ def turnover():
 @pytest.fixture(scope="session")
 def turnover_kernel(turnover):
     return compiled_kernel(turnover, Solver(), sensitivities=True)
+
+
+def cache_in(place, patch):
+    config = SimpleNamespace(base_compiledir=str(place))
+    patch.setattr(linking, "pytensor", SimpleNamespace(config=config))
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """Let nothing of these tests stay in the cache of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache_in(tmp_path_factory.mktemp("cache"), patch)
+        yield
