@@ -59,6 +59,11 @@ class Compiled:
     table: int
 
 
+def slot(block: str, index: int) -> sympy.Symbol:
+    """Return the symbol of a number in one of the blocks ``y``, ``c``, ``r`` and ``v``."""
+    return sympy.Symbol(f"{block}[{index}]", real=True)
+
+
 def compile_functions(functions: Mapping[str, Code], *, symbol: str) -> Compiled:
     """Compile formulas and make them known to LLVM.
 

@@ -22,7 +22,7 @@ from bayesnlme.odes.checks import SUBJECTS, fits
 from bayesnlme.odes.code import FUNCTIONS, Code, modelled_rates
 from bayesnlme.odes.compiler import compile_to_ir
 from bayesnlme.odes.digest import solver_sources
-from bayesnlme.odes.doses import STEADY_STATE
+from bayesnlme.odes.doses import ROW, STEADY_STATE
 from bayesnlme.odes.events import OBSERVATIONS
 from bayesnlme.odes.linking import link
 from bayesnlme.odes.machine import Integers, Reals, routine
@@ -60,7 +60,6 @@ _N_ARRAYS = len(Schedule._fields)
 N_ARGUMENTS = SCHEDULE + 2 * _N_ARRAYS
 MISFIT = "The arrays of the schedule do not fit the parameters or each other."
 _SWAPPED = (FUNCTIONS.index("rhs"), FUNCTIONS.index("rhs_transition"))
-_RECORD_ROW = at.SCHEDULE + Schedule._fields.index("record_row")
 
 
 def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
@@ -221,7 +220,7 @@ def _needs_transition(s: Integers, subject: int) -> int:
     records, seen = integers(s[RECORDS]), integers(s[OBSERVATIONS])
     pairs, needs = integers(s[PAIR_OFFSETS]), 0
     for record in range(records[subject], records[subject + 1]):
-        if integers(s[_RECORD_ROW])[record] != integers(s[START_ROW])[subject] or (
+        if integers(s[ROW])[record] != integers(s[START_ROW])[subject] or (
             integers(s[STEADY_STATE])[record] != 0
         ):
             needs = 1
@@ -271,7 +270,7 @@ def _survey(s: Integers) -> int:
         most = max(most, records[i + 1] - records[i])
         needs = max(needs, _needs_transition(s, i))
         for record in range(records[i], records[i + 1]):
-            rows = max(rows, integers(s[_RECORD_ROW])[record] - starts[i] + 1)
+            rows = max(rows, integers(s[ROW])[record] - starts[i] + 1)
     s[at.N_EVENTS] = 2 * most + 2
     s[at.N_ROWS] = rows
     return needs

@@ -80,6 +80,9 @@ USERS = _fields(4).start
 SCHEDULE = _fields(len(Schedule._fields)).start
 """The addresses of the arrays of a schedule."""
 
+ARRAY = {name: SCHEDULE + i for i, name in enumerate(Schedule._fields)}
+"""Where the address of each stands."""
+
 # places of integers, one for each lane
 (
     SUBJECT,  # -1: idle
