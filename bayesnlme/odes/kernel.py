@@ -14,13 +14,11 @@ from bayesnlme.odes import loop
 from bayesnlme.odes.checks import OBSERVATIONS, PAIRS, SUBJECTS
 from bayesnlme.odes.code import generate
 from bayesnlme.odes.compiling import OPTIONS, njit, types
+from bayesnlme.odes.linking import LINE
 from bayesnlme.odes.memory import address, contiguous, keep, note, number
 from bayesnlme.odes.places import W
 from bayesnlme.odes.problem import Problem
 from bayesnlme.odes.solver import Solver
-
-LINE = 64
-"""Bytes of a cache line: a vector of the workspace lies in one."""
 
 
 @lru_cache(maxsize=64)
