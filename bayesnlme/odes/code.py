@@ -20,7 +20,7 @@ import sympy
 
 from bayesnlme.odes.derivative import derivative
 from bayesnlme.odes.emit import Code as Lines
-from bayesnlme.odes.emit import Compiled, compile_functions
+from bayesnlme.odes.emit import Compiled, compile_functions, slot
 from bayesnlme.odes.linear import Block
 from bayesnlme.odes.newton import NODES_AT_MOST, square_lines, table_lines
 from bayesnlme.odes.problem import DOSING, Problem
@@ -158,10 +158,6 @@ def _n_nodes(blocks: Sequence[Block], *, sensitivities: bool) -> int:
     return count if blocks and count <= NODES_AT_MOST else 0
 
 
-def _slot(block: str, index: int) -> sympy.Symbol:
-    return sympy.Symbol(f"{block}[{index}]", real=True)
-
-
 def _digest(lines: dict[str, Lines]) -> str:
     text = repr(sorted((name, str(each)) for name, each in lines.items()))
     return hashlib.sha256(text.encode()).hexdigest()
@@ -185,8 +181,8 @@ class _Writer:
         self._parameters = range(len(problem.parameters))
         self._flow, self._direct = problem.dfdy, problem.dfdp
         self._rates = modelled_rates(problem)
-        self._place = {each: _slot("y", i) for i, each in enumerate(problem.state_symbols)} | {
-            each: _slot("c", k) for k, each in enumerate(problem.parameter_symbols)
+        self._place = {each: slot("y", i) for i, each in enumerate(problem.state_symbols)} | {
+            each: slot("c", k) for k, each in enumerate(problem.parameter_symbols)
         }
 
     def constants(self) -> Lines:
@@ -227,12 +223,12 @@ class _Writer:
     def flow(self, pairs: Pairs) -> dict[str, Lines]:
         """Return the right-hand side S' = J S + df/dp on packed pairs, and its derivatives."""
         problem, time = self.problem, symbol(TIME)
-        column = {pair: _slot("y", len(problem.states) + q) for q, pair in enumerate(pairs)}
+        column = {pair: slot("y", len(problem.states) + q) for q, pair in enumerate(pairs)}
         slopes = [self._slope(i, k, column) for i, k in pairs]
         whole = [*problem.rhs, *slopes]
-        added = [_slot("r", i) for i in self._states]
+        added = [slot("r", i) for i in self._states]
         added += [self._forcing(q, i, k) for q, (i, k) in enumerate(pairs)]
-        along = [_slot("v", i) for i in self._states]
+        along = [slot("v", i) for i in self._states]
         curve = [
             sympy.Add(
                 *(
@@ -261,7 +257,7 @@ class _Writer:
         if own >= 0:
             return sympy.Integer(self._rates[own] == i)
         rated = i in self._rates and k in self._parameters
-        return _slot("r", len(self._states) + q) if rated else sympy.Integer(0)
+        return slot("r", len(self._states) + q) if rated else sympy.Integer(0)
 
     def _lines(
         self, expressions: Sequence[sympy.Expr], added: Sequence[sympy.Expr] | None = None
@@ -314,7 +310,7 @@ class _Writer:
             return expression.xreplace(self._place)
         if expression not in self.hoisted:
             index = len(self.problem.parameters) + len(self.hoisted)
-            self.hoisted[expression] = _slot("c", index)
+            self.hoisted[expression] = slot("c", index)
         return self.hoisted[expression]
 
 
