@@ -16,6 +16,7 @@ _HOMES = {
     "Finding": "bayesnlme.errors",
     "Fit": "bayesnlme.results.fit",
     "FitError": "bayesnlme.errors",
+    "ImportanceSampling": "bayesnlme.inference.importance",
     "Laplace": "bayesnlme.inference.likelihood",
     "LogNormal": "bayesnlme.population.parameters",
     "LogitNormal": "bayesnlme.population.parameters",

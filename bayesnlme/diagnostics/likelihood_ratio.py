@@ -150,6 +150,11 @@ def _require_maximum(fit: Fit) -> None:
             f"{fit.method['name']} samples a posterior; a likelihood-ratio test needs largest "
             "likelihoods, as bn.FOCE(), bn.Laplace() or bn.Quadrature() give them."
         )
+    if not fit.likelihood.maximised:
+        raise FitError(
+            f"{fit.method['name']} evaluates given estimates; a likelihood-ratio test needs "
+            "largest likelihoods."
+        )
     if not fit.converged:
         raise FitError(f"The fit of {fit.model.name} is not final. {fit.verdict}")
     if fit.method.get("priors"):

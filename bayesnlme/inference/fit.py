@@ -15,6 +15,7 @@ from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_values
 from bayesnlme.graph.flat import REPRODUCIBLE
+from bayesnlme.inference.importance import ImportanceSampling, evaluate
 from bayesnlme.inference.likelihood import LikelihoodMethod, judged, maximum_likelihood
 from bayesnlme.inference.likelihood_tree import likelihood_groups
 from bayesnlme.inference.nuts import NUTS, Draws, sample
@@ -36,12 +37,14 @@ RECORDED_PACKAGES = (
     "xarray",
 )
 
+type Method = NUTS | LikelihoodMethod | ImportanceSampling
+
 
 def fit(
     model: Model,
     data: Dataset,
     *,
-    method: NUTS | LikelihoodMethod | None = None,
+    method: Method | None = None,
     seed: int,
     progress: bool = True,
 ) -> Fit:
@@ -53,7 +56,7 @@ def fit(
         The model.
     data : Dataset
         The table.
-    method : NUTS, FO, FOCE, Laplace or Quadrature, optional
+    method : NUTS, FO, FOCE, Laplace, Quadrature or ImportanceSampling, optional
         The estimator and its options; ``NUTS()`` unless stated.
     seed : int
         Seed of every random number. The same seed gives the same draws to the last bit, on one
@@ -77,7 +80,7 @@ def fit(
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ModelError(f"seed={seed!r} must be a whole number of at least 0.")
     chosen = NUTS() if method is None else method
-    if not isinstance(chosen, NUTS | LikelihoodMethod):
+    if not isinstance(chosen, NUTS | LikelihoodMethod | ImportanceSampling):
         raise ModelError(
             f"method={method!r} is no estimator. Give an object with its options, such as "
             "bn.NUTS(draws=1000) or bn.FOCE()."
@@ -85,8 +88,10 @@ def fit(
     population = build(model, data)
     if isinstance(chosen, NUTS):
         found = _sampled(population, chosen, seed=int(seed), progress=progress)
-    else:
+    elif isinstance(chosen, LikelihoodMethod):
         found = _maximised(population, chosen, seed=int(seed), progress=progress)
+    else:
+        found = _with_data(population, evaluate(population, chosen, seed=int(seed)))
     status, groups, seconds = found
     return Fit(
         model=model,
@@ -114,12 +119,14 @@ def _maximised(
     with SearchProgress(method.title, shown=progress) as bar:
         estimate = maximum_likelihood(population, method, seed=seed, watch=bar.update)
     status, attributes = judged(estimate, method)
-    groups = {
-        **likelihood_groups(population, estimate, attributes),
-        "observed_data": _observed(population),
-        "constant_data": _constant(population.data),
-    }
-    return status, groups, estimate.seconds
+    groups = likelihood_groups(estimate, attributes)
+    return _with_data(population, (status, groups, estimate.seconds))
+
+
+def _with_data(population: Population, found: _Found) -> _Found:
+    status, groups, seconds = found
+    data = {"observed_data": _observed(population), "constant_data": _constant(population.data)}
+    return status, {**groups, **data}, seconds
 
 
 def _status(draws: Draws) -> Status:

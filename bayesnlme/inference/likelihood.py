@@ -177,6 +177,19 @@ def method_of(options: Mapping[str, Any]) -> LikelihoodMethod:
     return METHODS[name](**given)
 
 
+def require_number(method: str, option: str, value: Any, above: float = 0.0) -> None:
+    """Refuse an option that is no finite number above a limit.
+
+    Raises
+    ------
+    ModelError
+        Saying which.
+    """
+    fine = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value))
+    if not fine or float(value) <= above:
+        raise ModelError(f"{method}: {option}={value!r} must be a number above {above:g}.")
+
+
 def require_count(method: str, option: str, value: Any, least: int = 1) -> None:
     """Refuse an option that is no whole number.
 

@@ -8,7 +8,6 @@ import xarray as xr
 
 from bayesnlme import names
 from bayesnlme._types import Floats
-from bayesnlme.graph.build import Population
 from bayesnlme.inference.likelihood import Estimate
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.modes import Modes
@@ -18,20 +17,41 @@ from bayesnlme.results.summary import population_rows
 _STEP = 1e-5
 
 
-def likelihood_groups(
-    population: Population, estimate: Estimate, attributes: Mapping[str, Any]
-) -> dict[str, xr.Dataset]:
+def likelihood_groups(estimate: Estimate, attributes: Mapping[str, Any]) -> dict[str, xr.Dataset]:
     """Return the groups by name; see :class:`bayesnlme.results.likelihood.Likelihood`."""
     maximum, conditional = estimate.maximum, estimate.approximation.conditional
-    theta, modes = maximum.theta, maximum.contributions.modes
-    full = conditional if conditional.interaction else Conditional(population)
-    natural = conditional.natural(theta).isel(chain=0, draw=0)
-    return {
-        "estimates": natural,
-        "likelihood": _likelihood(population, estimate).assign_attrs(attributes),
-        "individual": _individual(conditional, theta, modes),
-        "residuals": residuals(full, theta, modes.z),
-    }
+    theta, seen = maximum.theta, maximum.contributions
+    likelihood = _evaluated(conditional, theta, seen.value).merge(_maximum(estimate))
+    groups = _at_modes(conditional, theta, seen.modes)
+    return {"likelihood": likelihood.assign_attrs(attributes), **groups}
+
+
+def evaluated_groups(
+    conditional: Conditional,
+    theta: Floats,
+    likelihood: Mapping[str, Floats],
+    modes: Modes,
+    attributes: Mapping[str, Any],
+) -> dict[str, xr.Dataset]:
+    """Return the groups of a likelihood that was evaluated at given estimates.
+
+    Parameters
+    ----------
+    conditional : Conditional
+        Densities.
+    theta : array, shape (parameter,)
+        The estimates, on their unconstrained scales.
+    likelihood : mapping of str to array, shape (subject,)
+        ``log_likelihood``, and what else is known of each subject's.
+    modes : Modes
+        Of the random effects.
+    attributes : mapping
+        ``title``, ``problems`` and others.
+    """
+    found = _evaluated(conditional, theta, likelihood["log_likelihood"])
+    found = found.assign({name: (names.SUBJECT, each) for name, each in likelihood.items()})
+    groups = _at_modes(conditional, theta, modes)
+    return {"likelihood": found.assign_attrs(attributes), **groups}
 
 
 def estimate_rows(conditional: Conditional, theta: Floats) -> dict[str, tuple[Floats, str]]:
@@ -42,44 +62,67 @@ def estimate_rows(conditional: Conditional, theta: Floats) -> dict[str, tuple[Fl
     return {name: (values.values[0], unit) for name, values, unit in rows}
 
 
-def _likelihood(population: Population, estimate: Estimate) -> xr.Dataset:
-    maximum, conditional = estimate.maximum, estimate.approximation.conditional
-    theta = maximum.theta
-    step = _STEP * np.eye(theta.size)
-    found = estimate_rows(conditional, np.concatenate([theta[None], theta + step, theta - step]))
-    values = np.stack([each for each, _ in found.values()])
-    above, below = values[:, 1 : 1 + theta.size], values[:, 1 + theta.size :]
-    steps = estimate_rows(conditional, np.stack([each for _, each in maximum.trace]))
-    labels = [
-        each.name if each.shape == () else f"{each.name}[{k}]"
-        for each in conditional.parameters
-        for k in range(each.where.stop - each.where.start)
-    ]
-    seen = maximum.contributions
+def _at_modes(conditional: Conditional, theta: Floats, modes: Modes) -> dict[str, xr.Dataset]:
+    full = conditional if conditional.interaction else Conditional(conditional.population)
+    return {
+        "estimates": conditional.natural(theta).isel(chain=0, draw=0),
+        "individual": _individual(conditional, theta, modes),
+        "residuals": residuals(full, theta, modes.z),
+    }
+
+
+def _evaluated(conditional: Conditional, theta: Floats, values: Floats) -> xr.Dataset:
+    found = estimate_rows(conditional, theta)
     return xr.Dataset(
         {
-            "log_likelihood": (names.SUBJECT, seen.value),
-            "score": ((names.SUBJECT, "parameter"), seen.slope),
+            "log_likelihood": (names.SUBJECT, values),
             "theta": ("parameter", theta),
-            "hessian": (("parameter", "parameter_bis"), maximum.hessian),
-            "at_bound": ("parameter", maximum.at_bound.astype(np.int8)),
-            "estimate_value": ("estimate", values[:, 0]),
+            "estimate_value": ("estimate", np.array([each[0] for each, _ in found.values()])),
             "unit": ("estimate", np.array([unit for _, unit in found.values()], dtype=str)),
-            "scale": ("estimate", np.array([_scale(each, conditional) for each in found])),
-            "jacobian": (("estimate", "parameter"), (above - below) / (2 * _STEP)),
-            "trace_ofv": ("iteration", 2.0 * np.array([each for each, _ in maximum.trace])),
-            "trace": (("iteration", "estimate"), np.stack([v for v, _ in steps.values()], axis=1)),
+            "scale": (
+                "estimate",
+                np.array([estimate_scale(each, conditional) for each in found], dtype=str),
+            ),
         },
         coords={
-            names.SUBJECT: list(population.data.subjects),
-            "parameter": labels,
-            "parameter_bis": labels,
+            names.SUBJECT: list(conditional.population.data.subjects),
+            "parameter": _labels(conditional),
             "estimate": list(found),
         },
     )
 
 
-def _scale(estimate: str, conditional: Conditional) -> str:
+def _maximum(estimate: Estimate) -> xr.Dataset:
+    """Return what there is of a likelihood at its largest: slopes, curvature, the way there."""
+    maximum, conditional = estimate.maximum, estimate.approximation.conditional
+    theta = maximum.theta
+    step = _STEP * np.eye(theta.size)
+    found = estimate_rows(conditional, np.concatenate([theta + step, theta - step]))
+    values = np.stack([each for each, _ in found.values()])
+    above, below = values[:, : theta.size], values[:, theta.size :]
+    steps = estimate_rows(conditional, np.stack([each for _, each in maximum.trace]))
+    return xr.Dataset(
+        {
+            "score": ((names.SUBJECT, "parameter"), maximum.contributions.slope),
+            "hessian": (("parameter", "parameter_bis"), maximum.hessian),
+            "at_bound": ("parameter", maximum.at_bound.astype(np.int8)),
+            "jacobian": (("estimate", "parameter"), (above - below) / (2 * _STEP)),
+            "trace_ofv": ("iteration", 2.0 * np.array([each for each, _ in maximum.trace])),
+            "trace": (("iteration", "estimate"), np.stack([v for v, _ in steps.values()], axis=1)),
+        },
+        coords={"parameter_bis": _labels(conditional)},
+    )
+
+
+def _labels(conditional: Conditional) -> list[str]:
+    return [
+        each.name if each.shape == () else f"{each.name}[{k}]"
+        for each in conditional.parameters
+        for k in range(each.where.stop - each.where.start)
+    ]
+
+
+def estimate_scale(estimate: str, conditional: Conditional) -> str:
     """Name the scale on which an estimate's interval is made."""
     variable = estimate.split("[", maxsplit=1)[0]
     if any(variable == layer.names.corr for layer in conditional.population.model.layers):

@@ -2,9 +2,9 @@ r"""Importance sampling of each subject's likelihood, with its Monte-Carlo error
 
 Random effects are drawn from Student's t around the mode, :math:`z = \hat z_i + U t`, whose tails
 are heavier than those of the density, and weighted by :math:`w = e^{h_i(z)} / q(z)`
-[Geweke1989]_: the mean of the weights is the likelihood. The draws of all subjects share their
-random numbers, and the second half mirrors the first. The tail of the weights, Pareto's k
-[Vehtari2024]_, says whether the mean may be believed.
+[Geweke1989]_: the mean of the weights is the likelihood. Each subject has draws of its own, so that
+the errors of the subjects are independent, and the second half mirrors the first. The tail of the
+weights, Pareto's k [Vehtari2024]_, says whether the mean may be believed.
 """
 
 from dataclasses import dataclass
@@ -94,11 +94,14 @@ def sample_effects(
     """
     modes = find_modes(conditional, theta, start)
     count = conditional.n_effects
-    first = rng.standard_normal((draws // 2, count))
-    mixed = np.sqrt(df / rng.chisquare(df, draws // 2))[:, None]
+    each = (draws // 2, conditional.n_subjects)
+    first = rng.standard_normal((*each, count))
+    mixed = np.sqrt(df / rng.chisquare(df, each))[:, :, None]
     steps = np.concatenate([first * mixed, -first * mixed])
-    log_proposal = stats.multivariate_t.logpdf(steps, np.zeros(count), np.eye(count), df)
-    z = modes.z + np.einsum("nij,kj->kni", modes.spread, steps)
+    log_proposal = stats.multivariate_t.logpdf(
+        steps.reshape(-1, count), np.zeros(count), np.eye(count), df
+    ).reshape(steps.shape[:2])
+    z = modes.z + np.einsum("nij,knj->kni", modes.spread, steps)
     h = np.stack([conditional.density(theta, each)[0] for each in z])
-    log_weights = np.nan_to_num(h, nan=-np.inf) - np.atleast_1d(log_proposal)[:, None]
+    log_weights = np.nan_to_num(h, nan=-np.inf) - log_proposal
     return WeightedEffects(z=z, log_weights=log_weights - 0.5 * modes.log_det, modes=modes)

@@ -145,7 +145,8 @@ class Fit:
             log scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
             Of a likelihood ``estimate``, ``se``, ``rse_percent``, ``lower``, ``upper`` (Wald's, of
             positive ones on the log scale, of correlations on Fisher's), ``cv_percent``,
-            ``shrinkage_percent``, ``unit``. ``.attrs`` holds the interval and the status.
+            ``shrinkage_percent``, ``unit``; without ``se`` to ``upper`` where the likelihood was
+            evaluated at given estimates. ``.attrs`` holds the interval and the status.
         """
         if self.has_draws:
             table = summary.tabulate(self.model, self.posterior, self.data.units, interval)

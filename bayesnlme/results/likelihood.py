@@ -1,7 +1,7 @@
 """What a likelihood says besides the estimates: its value, criteria, standard errors, shrinkage."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,33 @@ class Likelihood:
     def ofv(self) -> float:
         """Objective function value: -2 log likelihood, all constants included."""
         return -2.0 * self.log_likelihood
+
+    @property
+    def ofv_error(self) -> float:
+        """Monte-Carlo standard error of the OFV; zero where no random numbers are in it."""
+        group = self._group("likelihood")
+        if "log_likelihood_error" not in group:
+            return 0.0
+        return 2.0 * float(np.sqrt((group["log_likelihood_error"] ** 2).sum()))
+
+    @property
+    def pareto_k(self) -> xr.DataArray:
+        """Tail index of each subject's weights, dim ``subject``; above 0.7 the OFV is no guide.
+
+        Raises
+        ------
+        FitError
+            If the likelihood was not sampled.
+        """
+        group = self._group("likelihood")
+        if "pareto_k" not in group:
+            raise FitError(f"{self.title} weighs no draws: there is no Pareto k.")
+        return group["pareto_k"]
+
+    @property
+    def maximised(self) -> bool:
+        """Whether the estimates are those of this likelihood's top, not given to it."""
+        return "hessian" in self._group("likelihood")
 
     @property
     def ofv_without_constant(self) -> float:
@@ -129,8 +156,9 @@ class Likelihood:
         Raises
         ------
         FitError
-            If there is no such kind.
+            If there is no such kind, or the likelihood was evaluated at given estimates.
         """
+        self._require_maximum("standard errors")
         known = get_args(CovarianceKind.__value__)
         if kind not in known:
             raise FitError(f"There is no covariance {kind!r}. {did_you_mean(str(kind), known)}")
@@ -186,6 +214,8 @@ class Likelihood:
     def at_bound(self) -> tuple[str, ...]:
         """Estimates whose likelihood has no top, only an approach to a bound, where they are."""
         group = self._group("likelihood")
+        if not self.maximised:
+            return ()
         bound = group["at_bound"].values.astype(bool)
         moved = (np.abs(group["jacobian"].values[:, bound]) > 0).any(axis=1)
         return tuple(group["estimate"].values[moved].tolist())
@@ -196,6 +226,12 @@ class Likelihood:
         attributes = self._group("likelihood").attrs
         if self.problems:
             return "NOT CONVERGED. " + " ".join(self.problems)
+        if not self.maximised:
+            error = f" +- {self.ofv_error:.2g}" if self.ofv_error else ""
+            return (
+                f"{attributes['words']} OFV {self.ofv:.3f}{error} ({self.ofv_without_constant:.3f} "
+                "without n log 2 pi). No standard errors belong to these estimates."
+            )
         words = (
             f"Converged: {self.title} in {attributes['iterations']} steps, OFV "
             f"{self.ofv:.3f} ({self.ofv_without_constant:.3f} without n log 2 pi), condition "
@@ -207,7 +243,14 @@ class Likelihood:
 
     @property
     def trace(self) -> pd.DataFrame:
-        """OFV (with the prior's part, where priors count) and estimates after each step."""
+        """OFV (with the prior's part, where priors count) and estimates after each step.
+
+        Raises
+        ------
+        FitError
+            If the likelihood was evaluated at given estimates.
+        """
+        self._require_maximum("steps")
         group = self._group("likelihood")
         table = pd.DataFrame(group["trace"].values, columns=list(group["estimate"].values))
         table.insert(0, "ofv", group["trace_ofv"].values)
@@ -247,22 +290,16 @@ class Likelihood:
 
     def table(self, interval: float, kind: CovarianceKind) -> pd.DataFrame:
         """Tabulate the estimates; see :meth:`bayesnlme.results.fit.Fit.summary`."""
-        estimates, errors = self.estimates(), self.standard_errors(kind)
-        lower, upper = self._interval(estimates, errors, interval)
-        group = self._group("likelihood")
-        table = pd.DataFrame(
-            {
-                "estimate": estimates,
-                "se": errors,
-                "rse_percent": 100.0 * errors / estimates.abs(),
-                "lower": lower,
-                "upper": upper,
-                "cv_percent": np.nan,
-                "shrinkage_percent": np.nan,
-                "unit": group["unit"].values.astype(str),
-            },
-            index=estimates.index,
-        )
+        estimates = self.estimates()
+        columns: dict[str, Any] = {"estimate": estimates}
+        if self.maximised:
+            errors = self.standard_errors(kind)
+            lower, upper = self._interval(estimates, errors, interval)
+            columns |= {"se": errors, "rse_percent": 100.0 * errors / estimates.abs()}
+            columns |= {"lower": lower, "upper": upper}
+        columns |= {"cv_percent": np.nan, "shrinkage_percent": np.nan}
+        columns["unit"] = self._group("likelihood")["unit"].values.astype(str)
+        table = pd.DataFrame(columns, index=estimates.index)
         shrinkage = self.shrinkage["sd"]
         for layer in self.model.layers:
             for name in layer.effects:
@@ -273,8 +310,12 @@ class Likelihood:
                 if self.model.parameters[name].kind == "LogNormal" and name not in layer.shapes:
                     omega = xr.DataArray(estimates[row])
                     table.loc[row, "cv_percent"] = float(cv_percent(omega))
-        table.attrs["interval"] = f"Wald {interval:.0%}, by {kind}"
+        table.attrs["interval"] = f"Wald {interval:.0%}, by {kind}" if self.maximised else "none"
         return table
+
+    def _require_maximum(self, what: str) -> None:
+        if not self.maximised:
+            raise FitError(f"{self.title} evaluates given estimates: there are no {what} of them.")
 
     def _interval(
         self, estimates: pd.Series, errors: pd.Series, interval: float
