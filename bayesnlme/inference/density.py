@@ -11,6 +11,7 @@ from pytensor.graph import rewrite_graph
 
 from bayesnlme._types import Tensor
 from bayesnlme.assembly.compiling import Compiled, compile_graph
+from bayesnlme.graph.chart import Chart
 from bayesnlme.graph.flat import FAST, SIMPLE, Variable, arranged, compiling, flat_graph
 
 
@@ -43,30 +44,51 @@ class Density:
         return self.free[-1].where.stop
 
 
-def compile_density(graph: pm.Model) -> Density:
-    """Compile a PyMC model whose free variables are continuous."""
+def compile_density(
+    graph: pm.Model, chart: Chart | None = None, *, jacobian: bool = True
+) -> Density:
+    """Compile a PyMC model whose free variables are continuous.
+
+    Parameters
+    ----------
+    graph : pymc.Model
+        The model.
+    chart : Chart, optional
+        The affine map from the flat vector to the free variables on their unconstrained scales; the
+        identity unless given. The log density stays that of the variables, and draws are expanded
+        to them.
+    jacobian : bool
+        Whether the density is that of the variables on their unconstrained scales; otherwise that
+        on their natural ones.
+    """
     with compiling():
         model = freeze_dims_and_data(graph)
         values = [model.rvs_to_values[each] for each in model.free_RVs]
         free = arranged([each.name for each in values], [each.type.shape for each in values])
-        x = pt.tensor("x", dtype="float64", shape=(free[-1].where.stop,))
+        u = pt.tensor("u", dtype="float64", shape=(free[-1].where.stop,))
+        x = u if chart is None else chart.point(u, free)
         given = {
             value: x[each.where].reshape(each.shape)
             for value, each in zip(values, free, strict=True)
         }
         names = {each.name for each in free}
         rest = [each for each in model.unobserved_value_vars if each.name not in names]
-        evaluate = _log_density(model, x, given)
-        expand = _expansion(rest, x, given)
+        evaluate = _log_density(model.logp(jacobian=jacobian), (u, x), given)
+        expand = _expansion(rest, (u, x), given)
     other = arranged([each.name for each in rest], expand.shapes[1:], free[-1].where.stop)
     return Density(model=model, free=free, other=other, evaluate=evaluate, expand=expand)
 
 
-def _log_density(model: pm.Model, x: Tensor, given: Mapping[Tensor, Tensor]) -> Compiled:
-    logp: Any = rewrite_graph(model.logp(), include=["canonicalize", "stabilize"])
+def _log_density(
+    density: Tensor, vectors: tuple[Tensor, Tensor], given: Mapping[Tensor, Tensor]
+) -> Compiled:
+    u, x = vectors
+    logp: Any = rewrite_graph(density, include=["canonicalize", "stabilize"])
     slopes: Any = pt.grad(logp, list(given))
-    gradient = [each.ravel() for each in slopes]
-    graph = flat_graph(x, [logp, pt.concatenate(gradient)], given, *FAST)
+    gradient: Any = pt.concatenate([each.ravel() for each in slopes])
+    if x is not u:
+        gradient = pt.grad(None, u, known_grads={x: gradient})
+    graph = flat_graph(u, [logp, gradient], given, *FAST)
     return compile_graph(
         graph,
         arguments=("n", "x", "gradient", "value", "unused"),
@@ -75,8 +97,11 @@ def _log_density(model: pm.Model, x: Tensor, given: Mapping[Tensor, Tensor]) -> 
     )
 
 
-def _expansion(rest: Sequence[Tensor], x: Tensor, given: Mapping[Tensor, Tensor]) -> Compiled:
-    graph = flat_graph(x, [x, *map(pt.as_tensor, rest)], given, *SIMPLE)
+def _expansion(
+    rest: Sequence[Tensor], vectors: tuple[Tensor, Tensor], given: Mapping[Tensor, Tensor]
+) -> Compiled:
+    u, x = vectors
+    graph = flat_graph(u, [x, *map(pt.as_tensor, rest)], given, *SIMPLE)
     return compile_graph(
         graph,
         arguments=("n", "n_all", "x", "all", "unused"),

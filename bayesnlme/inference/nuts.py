@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import nutpie
@@ -22,18 +22,23 @@ from bayesnlme.errors import (
     did_you_mean,
 )
 from bayesnlme.graph.build import Population, build
+from bayesnlme.graph.chart import Chart
 from bayesnlme.graph.effects import effect_variables
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.centring import laplace_weights
 from bayesnlme.inference.density import Density, compile_density
+from bayesnlme.inference.laplace_start import laplace_chart
 from bayesnlme.inference.native import LogDensity
 from bayesnlme.inference.progress import Progress
 from bayesnlme.population.priors import Prior
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
+type Start = Literal["stated", "foce", "laplace"]
 
 TRIES = 100
 SCATTER = 0.5
+SCATTER_OF_SD = 2.0
+"""Chains start so many posterior SDs apart at most where a chart says what these are."""
 KEPT_STATS = (
     "diverging", "energy", "logp", "depth", "maxdepth_reached", "n_steps", "step_size",
     "mean_tree_accept",
@@ -64,6 +69,11 @@ class NUTS:
         "centered" suits subjects with many observations, "noncentered" those with few; "auto"
         weighs each subject and effect by a quick Laplace pass. See
         :mod:`bayesnlme.graph.effects`.
+    start : "stated", "foce" or "laplace"
+        Where chains start: around the numbers of the model, or at the posterior mode of the
+        population parameters with the random effects integrated out by FOCE (by Laplace where FOCE
+        cannot take the model) or Laplace, and with the covariance there as mass matrix. Only for
+        the non-centred form. See :mod:`bayesnlme.inference.laplace_start`.
     """
 
     draws: int = 1000
@@ -73,6 +83,10 @@ class NUTS:
     max_depth: int = 10
     cores: int | None = None
     parametrization: Parametrization = "noncentered"
+    start: Start = "stated"
+
+    name: ClassVar[str] = "NUTS"
+    title: ClassVar[str] = "NUTS"
 
     def __post_init__(self) -> None:
         for name in ("draws", "tune", "chains", "max_depth", "cores"):
@@ -82,10 +96,16 @@ class NUTS:
             if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
                 raise ModelError(f"NUTS: {name}={value!r} must be a whole number of at least 1.")
             object.__setattr__(self, name, int(value))
-        known = get_args(Parametrization.__value__)
-        if self.parametrization not in known:
-            near = did_you_mean(str(self.parametrization), known)
-            raise ModelError(f"NUTS: no parametrization {self.parametrization!r}. {near}")
+        for name, kind in (("parametrization", Parametrization), ("start", Start)):
+            value, known = getattr(self, name), get_args(kind.__value__)
+            if value not in known:
+                near = did_you_mean(str(value), known)
+                raise ModelError(f"NUTS: no {name} {value!r}. {near}")
+        if self.start != "stated" and self.parametrization != "noncentered":
+            raise ModelError(
+                f"NUTS: start={self.start!r} is for parametrization='noncentered': its mass matrix "
+                "does for the random effects what centring does."
+            )
         accept = self.target_accept
         if accept is None:
             accept = 0.9 if self.parametrization == "noncentered" else 0.95
@@ -95,7 +115,7 @@ class NUTS:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the draws depend on."""
-        return {"name": "NUTS", **{k: v for k, v in asdict(self).items() if k != "cores"}}
+        return {"name": self.name, **{k: v for k, v in asdict(self).items() if k != "cores"}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,7 +130,7 @@ class Draws:
     interrupted : bool
         Whether it was stopped early, so that there are fewer draws than asked for.
     seconds : mapping of str to float
-        Wall time of ``compile`` and ``sample``.
+        Wall time of ``start`` (weights, or a mode), ``compile`` and ``sample``.
     centring : array, shape (subject, effect), or None
         Weights by which the random effects were centred; None where they were not.
     """
@@ -136,7 +156,9 @@ def sample(population: Population, method: NUTS, *, seed: int, progress: bool) -
     weights = _weights(population, method.parametrization)
     if weights is not None:
         population = build(population.model, population.data, centring=weights)
-    compiled = compile_model(population)
+    chart = None if method.start == "stated" else laplace_chart(population, method.start, seed=seed)
+    started = time.perf_counter()
+    compiled = compile_model(population, chart)
     ready = time.perf_counter()
     tree, interrupted = _run(compiled, method, seed=seed, progress=progress)
     done = time.perf_counter()
@@ -145,7 +167,7 @@ def sample(population: Population, method: NUTS, *, seed: int, progress: bool) -
         posterior=posterior,
         sample_stats=stats,
         interrupted=interrupted,
-        seconds={"compile": ready - began, "sample": done - ready},
+        seconds={"start": started - began, "compile": ready - started, "sample": done - ready},
         centring=weights,
     )
 
@@ -157,17 +179,26 @@ def _weights(population: Population, parametrization: Parametrization) -> Floats
     return np.ones(shape) if parametrization == "centered" else laplace_weights(population)
 
 
-def compile_model(population: Population) -> Any:
+def compile_model(population: Population, chart: Chart | None = None) -> Any:
     """Compile the log density and its gradient, with starting points that can be sampled from.
+
+    Parameters
+    ----------
+    population : Population
+        Model and data.
+    chart : Chart, optional
+        In whose coordinates it is sampled.
 
     Returns
     -------
     nutpie.compile_pymc.CompiledPyMCModel
         Its ``compiled_logp_func`` is a `Density.evaluate`.
     """
-    density = compile_density(population.pymc)
+    density = compile_density(population.pymc, chart)
     function = LogDensity(density.evaluate)
     start, effects, scale = _start(population, density)
+    if chart is not None:
+        start, scale = np.zeros_like(start), np.full_like(scale, SCATTER_OF_SD / SCATTER)
     if not np.isfinite(function(start)[0]):
         raise DataError(_explanation(population), population.data.source)
     return _for_nutpie(density, _starts(function, start, effects, scale))

@@ -180,6 +180,16 @@ class Conditional:
         value, slope = self._log_prior(theta, self.no_effects)
         return float(value[0]), slope[0]
 
+    def log_prior_of_theta(self, theta: Floats) -> tuple[float, Floats]:
+        """Return the log prior density of the parameters on their unconstrained scales."""
+        value, slope = self._log_prior_of_theta(theta, self.no_effects)
+        return float(value[0]), slope[0]
+
+    @property
+    def effect_places(self) -> Mapping[str, tuple[Integers, Integers]]:
+        """Columns of z of each sampled variable, shape (unit, effect), and each unit's subject."""
+        return self._places
+
     def natural(self, theta: Floats) -> xr.Dataset:
         """Return population parameters on their natural scales.
 
@@ -284,8 +294,15 @@ class Conditional:
 
     @cached_property
     def _log_prior(self) -> "_Function":
+        return self._prior(jacobian=False)
+
+    @cached_property
+    def _log_prior_of_theta(self) -> "_Function":
+        return self._prior(jacobian=True)
+
+    def _prior(self, *, jacobian: bool) -> "_Function":
         with compiling():
-            terms = self._model.logp(vars=self._free, jacobian=False)
+            terms = self._model.logp(vars=self._free, jacobian=jacobian)
             slopes: Any = pt.grad(terms, self._values, disconnected_inputs="ignore")
             slope = pt.concatenate([each.ravel() for each in slopes])
             return self._compiled([[terms], [slope]])
