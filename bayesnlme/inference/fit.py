@@ -18,6 +18,7 @@ from bayesnlme.graph.flat import REPRODUCIBLE
 from bayesnlme.inference.importance import ImportanceSampling, evaluate
 from bayesnlme.inference.likelihood import LikelihoodMethod, judged, maximum_likelihood
 from bayesnlme.inference.likelihood_tree import likelihood_groups
+from bayesnlme.inference.mode import Mode, find_joint_mode
 from bayesnlme.inference.nuts import NUTS, Draws, sample
 from bayesnlme.inference.progress import SearchProgress
 from bayesnlme.model.model import Model
@@ -37,7 +38,7 @@ RECORDED_PACKAGES = (
     "xarray",
 )
 
-type Method = NUTS | LikelihoodMethod | ImportanceSampling
+type Method = NUTS | LikelihoodMethod | ImportanceSampling | Mode
 
 
 def fit(
@@ -56,7 +57,7 @@ def fit(
         The model.
     data : Dataset
         The table.
-    method : NUTS, FO, FOCE, Laplace, Quadrature or ImportanceSampling, optional
+    method : NUTS, FO, FOCE, Laplace, Quadrature, ImportanceSampling or Mode, optional
         The estimator and its options; ``NUTS()`` unless stated.
     seed : int
         Seed of every random number. The same seed gives the same draws to the last bit, on one
@@ -80,16 +81,14 @@ def fit(
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ModelError(f"seed={seed!r} must be a whole number of at least 0.")
     chosen = NUTS() if method is None else method
-    if not isinstance(chosen, NUTS | LikelihoodMethod | ImportanceSampling):
-        raise ModelError(
-            f"method={method!r} is no estimator. Give an object with its options, such as "
-            "bn.NUTS(draws=1000) or bn.FOCE()."
-        )
+    require_method(chosen)
     population = build(model, data)
     if isinstance(chosen, NUTS):
         found = _sampled(population, chosen, seed=int(seed), progress=progress)
     elif isinstance(chosen, LikelihoodMethod):
         found = _maximised(population, chosen, seed=int(seed), progress=progress)
+    elif isinstance(chosen, Mode):
+        found = _with_data(population, find_joint_mode(population, chosen))
     else:
         found = _with_data(population, evaluate(population, chosen, seed=int(seed)))
     status, groups, seconds = found
@@ -102,6 +101,21 @@ def fit(
         tree=xr.DataTree.from_dict(groups),
         provenance={"table_hash": data.hash, **_provenance(population, seconds)},
     )
+
+
+def require_method(method: object) -> None:
+    """Refuse what is no estimator.
+
+    Raises
+    ------
+    ModelError
+        Saying what was given.
+    """
+    if not isinstance(method, NUTS | LikelihoodMethod | ImportanceSampling | Mode):
+        raise ModelError(
+            f"method={method!r} is no estimator. Give an object with its options, such as "
+            "bn.NUTS(draws=1000) or bn.FOCE()."
+        )
 
 
 type _Found = tuple[Status, dict[str, xr.Dataset], Mapping[str, float]]

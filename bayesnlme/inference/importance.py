@@ -80,7 +80,7 @@ class ImportanceSampling:
         if not self.at.has_draws and self.at.model.hash == conditional.population.model.hash:
             group = self.at.tree["likelihood"].to_dataset()
             return np.asarray(group["theta"].values, dtype=np.float64)
-        return unconstrained(conditional, self.at.estimates.to_dict())
+        return unconstrained(conditional, _named(self.at.estimates))
 
 
 def _named(values: Any) -> dict[str, Any]:
