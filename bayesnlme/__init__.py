@@ -34,7 +34,7 @@ _HOMES = {
     "binary": "bayesnlme.observation.categories",
     "bootstrap": "bayesnlme.inference.resampling",
     "build": "bayesnlme.graph.build",
-    "check": "bayesnlme.graph.check",
+    "check": "bayesnlme.marginal.check",
     "combined": "bayesnlme.observation.continuous",
     "covariate_forest": "bayesnlme.diagnostics.forest",
     "curve": "bayesnlme.structural.curve",
