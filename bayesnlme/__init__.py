@@ -36,7 +36,7 @@ _HOMES = {
     "binary": "bayesnlme.observation.categories",
     "bootstrap": "bayesnlme.inference.resampling",
     "build": "bayesnlme.graph.build",
-    "check": "bayesnlme.graph.check",
+    "check": "bayesnlme.marginal.check",
     "combined": "bayesnlme.observation.continuous",
     "compare_estimators": "bayesnlme.diagnostics.estimators",
     "covariate_forest": "bayesnlme.diagnostics.forest",

@@ -6,7 +6,7 @@ from bayesnlme.cli import show, tables
 from bayesnlme.cli.refusals import FINE
 from bayesnlme.data import read_data
 from bayesnlme.errors import DataError
-from bayesnlme.graph.check import check
+from bayesnlme.marginal.check import check
 from bayesnlme.model.toml import read_model, reading_options
 
 

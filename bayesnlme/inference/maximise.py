@@ -97,7 +97,7 @@ class Objective:
         with np.errstate(all="ignore"):
             found = self.approximation.at(theta, self.modes)
         counted = self.weights > 0
-        value = -self.weights[counted] @ found.value[counted]
+        value = -float(self.weights[counted] @ found.value[counted])
         gradient = -self.weights[counted] @ found.slope[counted]
         if np.isfinite(value) and np.isfinite(gradient).all():
             self.modes = found.modes.z
@@ -106,7 +106,7 @@ class Objective:
         if self.log_prior is not None:
             prior, slope = self.log_prior(theta)
             value, gradient = value - prior, gradient - slope
-        return float(value), gradient, found
+        return value, gradient, found
 
     def value(self, theta: Floats) -> float:
         """Return the objective; infinite where it cannot be evaluated."""
