@@ -4,8 +4,8 @@ The population parameters go to the mode of their posterior on the unconstrained
 variance can be zero, with the random effects integrated out by FOCE [Wang2007]_ or by Laplace's
 approximation. The Hessian there, and that of each subject's random effects at their mode, make the
 coordinates of :class:`bayesnlme.graph.chart.Chart`, in which the sampler starts with a mass matrix
-of one. A first search begins at the numbers of the model, up to three more around them if it does
-not converge.
+of one. A first search begins at the numbers of the model; where it does not converge, or there is
+no likelihood, others begin around them, further away each time.
 """
 
 import numpy as np
@@ -22,8 +22,11 @@ from bayesnlme.marginal.laplace import LaplaceApproximation
 from bayesnlme.marginal.linearised import FirstOrderConditional
 from bayesnlme.marginal.modes import find_modes, follow
 
-TRIES = 4
-SCATTER = 0.5
+SEARCHES = 4
+TRIES = 40
+SCATTER = 0.1
+"""SD of the n-th starting point around the stated one, over n, on the unconstrained scales."""
+
 TOLERANCE = 1e-3
 """Half a Newton decrement so small is a start; the sampler does the rest."""
 
@@ -85,17 +88,24 @@ def _approximation(conditional: Conditional, kind: str) -> Approximation:
 def _search(approximation: Approximation, seed: int) -> Maximum:
     conditional, rng = approximation.conditional, np.random.default_rng(seed)
     found: list[Maximum] = []
-    start = conditional.start
-    while len(found) < TRIES and not any(each.converged for each in found):
+    for number in range(TRIES):
+        scatter = SCATTER * number * rng.standard_normal(conditional.n_parameters)
         objective = Objective(
             approximation=approximation,
             weights=np.ones(conditional.n_subjects),
             log_prior=conditional.log_prior_of_theta,
         )
-        found.append(
-            maximise(objective, start, most_iterations=MOST_ITERATIONS, tolerance=TOLERANCE)
-        )
-        start = conditional.start + SCATTER * rng.standard_normal(start.size)
+        start = conditional.start + scatter
+        try:
+            last = maximise(objective, start, most_iterations=MOST_ITERATIONS, tolerance=TOLERANCE)
+        except np.linalg.LinAlgError:  # so far off that a subject's covariance cannot be inverted
+            continue
+        found.append(last)
+        searched = sum(np.isfinite(each.trace[-1][0]) for each in found)
+        if last.converged or searched == SEARCHES:
+            break
+    if not found:
+        raise FitError("The likelihood cannot be evaluated around the numbers of the model.")
     return best(found)
 
 

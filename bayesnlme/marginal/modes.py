@@ -76,9 +76,18 @@ def find_modes(conditional: Conditional, theta: Floats, start: Floats | None = N
             break
         z, h, slope = moved
     log_det = -2.0 * np.linalg.slogdet(spread)[1] if conditional.n_effects else np.zeros_like(h)
-    spread = np.linalg.cholesky(spread @ spread.transpose(0, 2, 1))
+    spread = _lower_triangular(spread)
     found = np.isfinite(h) & curved & (decrement <= np.sqrt(limit))
     return Modes(z=z, h=h, spread=spread, log_det=log_det, found=found)
+
+
+def _lower_triangular(root: Floats) -> Floats:
+    """Return the lower triangular root of the same matrices; by QR, which rounding cannot stop."""
+    if root.size == 0:
+        return root
+    lower = np.linalg.qr(root.transpose(0, 2, 1), mode="r").transpose(0, 2, 1)
+    signs = np.where(np.einsum("nii->ni", lower) < 0, -1.0, 1.0)
+    return np.asarray(lower * signs[:, None, :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
