@@ -23,12 +23,11 @@ from bayesnlme.errors import (
 )
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.effects import effect_variables
-from bayesnlme.graph.start import start_findings
+from bayesnlme.graph.start import axis_scales, start_findings
 from bayesnlme.inference.centring import laplace_weights
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.native import LogDensity
 from bayesnlme.inference.progress import Progress
-from bayesnlme.population.priors import Prior
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
 
@@ -204,23 +203,14 @@ def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) ->
 
 
 def _start(population: Population, density: Density) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the stated expectations as one flat vector, which are effects, and scales.
-
-    The scale is 1 on transformed axes (logs, logits) and the prior's SD on untransformed ones.
-    """
+    """Return the stated expectations as one flat vector, which are effects, and scales."""
     point = population.pymc.initial_point()
     start, effects = np.zeros(density.size), np.zeros(density.size, dtype=bool)
     sampled = effect_variables(population.model)
-    scale = np.ones(density.size)
-    spread = {
-        row.name: row.prior for row in population.model.priors if isinstance(row.prior, Prior)
-    }
     for each in density.free:
         start[each.where] = np.ravel(point[each.name])
         effects[each.where] = each.name in sampled
-        if each.name in spread:
-            scale[each.where] = spread[each.name].keywords.get("sigma", 1.0)
-    return start, effects, scale
+    return start, effects, axis_scales(population.model, density.free)
 
 
 def _starts(
