@@ -206,6 +206,17 @@ class Conditional:
         found = function(theta, z)
         return self._labelled({name: found[k][0] for k, name in wanted.items()})
 
+    def at_effects(self, name: str, z: Floats) -> Tensor:
+        """Return a variable of the graph, of theta alone, where z has known values."""
+        given: Any = {self._z: pt.constant(z)}
+        (found,) = clone_replace(self._of_values([self._model[name]]), given)
+        return found
+
+    def of_theta(self, vector: Tensor) -> Callable[[Floats], Floats]:
+        """Compile a vector that depends on theta alone."""
+        function = self._compiled([[vector]], SIMPLE)
+        return lambda theta: function(theta, self.no_effects)[0][0]
+
     @property
     def no_effects(self) -> Floats:
         """Random effects of zero."""
