@@ -49,6 +49,7 @@ _HOMES = {
     "read_model": "bayesnlme.model.toml",
     "report": "bayesnlme.reports.page",
     "student_t": "bayesnlme.observation.continuous",
+    "time_to_event": "bayesnlme.observation.events",
     "typical": "bayesnlme.population.priors",
 }
 _MODULES = {
@@ -58,6 +59,7 @@ _MODULES = {
     "disease": "bayesnlme.structural.disease",
     "effects": "bayesnlme.population.effects",
     "growth": "bayesnlme.structural.growth",
+    "hazard": "bayesnlme.structural.hazard",
     "math": "bayesnlme.math",
     "pd": "bayesnlme.structural.pd",
     "pk": "bayesnlme.structural.pk",

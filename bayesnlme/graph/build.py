@@ -16,6 +16,7 @@ from bayesnlme.data.rows import Rows, parameter_rows, subject_occasions
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.effects import Centring, random_effects
 from bayesnlme.graph.outcomes import observe
+from bayesnlme.graph.questions import Questions, questions
 from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
@@ -102,14 +103,23 @@ def build(model: Model, data: Dataset, *, centring: Floats | None = None) -> Pop
         }
         if not rows.constant:
             individual = {name: _by_interval(each) for name, each in individual.items()}
-        arrays = model.structure.inputs(matched, None if rows.constant else rows)
-        inputs = {key: pm.Data(names.schedule(key), array) for key, array in arrays.items()}
+        asked = questions(model, matched)
+        answers = _answers(model, asked, individual)
         prediction = pm.Deterministic(
-            names.PREDICTION, model.structure.predict(individual, inputs), dims=names.OBSERVATION
+            names.PREDICTION, asked.predictions(answers), dims=names.OBSERVATION
         )
+        hazards = asked.hazards(answers)
         for number, output in enumerate(matched.outputs):
-            observe(model, matched, prediction, (number, output))
+            observe(model, matched, (prediction, hazards.get(output)), (number, output))
     return Population(model=model, data=matched, pymc=graph)
+
+
+def _answers(model: Model, asked: Questions, individual: Mapping[str, Tensor]) -> Tensor:
+    """Return what the structure predicts, from one solve."""
+    rows = model_rows(model, asked.data)
+    arrays = asked.structure.inputs(asked.data, None if rows.constant else rows)
+    inputs = {key: pm.Data(names.schedule(key), array) for key, array in arrays.items()}
+    return asked.structure.predict(individual, inputs)
 
 
 def model_rows(model: Model, data: Dataset) -> Rows:

@@ -12,6 +12,7 @@ from bayesnlme.data import Dataset
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.outcomes import bounds_of, positions
 from bayesnlme.model.model import Model
+from bayesnlme.observation.events import HAZARD
 from bayesnlme.observation.kinds import Observed
 from bayesnlme.observation.outcome import Bounds
 from bayesnlme.population.priors import Fixed
@@ -76,7 +77,8 @@ class OutputDraws:
     like : DataArray
         Its predictions, dims (chain, draw, observation).
     magnitudes : mapping of str to array
-        Magnitudes of its outcome, shape (chain, draw, 1).
+        Magnitudes of its outcome, shape (chain, draw, 1), and of an event the hazard, shape
+        (chain, draw, observation).
     bounds : Bounds
         What is known of its censored observations.
     """
@@ -118,11 +120,15 @@ def outputs_at(population: Population, posterior: xr.Dataset) -> Iterator[Output
 
 
 def _magnitudes(model: Model, output: str, posterior: xr.Dataset) -> Mapping[str, Floats]:
-    """Return the magnitudes of an outcome, shape (chain, draw, 1)."""
+    """Return what the density of an outcome takes besides the prediction."""
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], 1)
-    return {
+    found = {
         name: np.full(shape, prior.value)
         if isinstance(prior, Fixed)
         else posterior[names.magnitude(output, name)].transpose("chain", "draw").values[..., None]
         for name, prior in model.observations[output].priors().items()
     }
+    hazard = posterior.get(names.hazard(output)) if output in model.events else None
+    if hazard is not None:
+        found[HAZARD] = hazard.transpose("chain", "draw", ...).values
+    return found

@@ -28,7 +28,7 @@ from bayesnlme.population.effects import Shape, shape_from_dict
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
-from bayesnlme.structural import disease, growth, pd, pk
+from bayesnlme.structural import disease, growth, hazard, pd, pk
 from bayesnlme.structural.base import Structure
 from bayesnlme.structural.curve import CurveStructure, curve_from_dict
 from bayesnlme.structural.custom import ode_from_dict, solver_from_dict
@@ -180,6 +180,7 @@ def _outcome_entries(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         key: entries.text,
         **dict.fromkeys(("blq", "convention", "link"), entries.text),
         "first": entries.whole,
+        "repeated": entries.flag,
         "thresholds": _thresholds,
         "of": lambda value, place: _outcome_entries(entries.table(value, place), place),
     }
@@ -229,6 +230,8 @@ def _catalogued(make: Callable[..., Structure]) -> Callable[[Mapping[str, Any], 
         names, options = taken.pop("names", None), taken.pop("solver", None)
         with entries.at(where):
             made: Any = make(**taken)
+            if isinstance(made, CurveStructure) and (names or options):
+                raise ModelError("a function of time has no other names and no solver.")
             made = made if names is None else made.renamed(**names)
             return made if options is None else made.with_solver(solver_from_dict(options))
 
@@ -319,10 +322,12 @@ _ARGUMENTS: dict[str, Read] = {
 }
 """How each argument of the catalogue is taken; a name means the same in all models."""
 
+_CATALOGUE = {"pk": pk, "pd": pd, "growth": growth, "disease": disease, "hazard": hazard}
+
 _STRUCTURES: dict[str, Callable[[Mapping[str, Any], str], Structure]] = {
     **{
         f"{home}.{name}": _catalogued(getattr(models, name))
-        for home, models in {"pk": pk, "pd": pd, "growth": growth, "disease": disease}.items()
+        for home, models in _CATALOGUE.items()
         for name in models.__all__
     },
     "one_compartment": _catalogued(pk.one_compartment),

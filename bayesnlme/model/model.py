@@ -104,6 +104,11 @@ class Model:
         return tuple(self.observations)
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """Outputs that are times to events, in the order of DVID."""
+        return tuple(name for name, each in self.observations.items() if each.scale == "event")
+
+    @property
     def priors(self) -> tuple[PriorRow, ...]:
         """Every prior of the model, default or stated, in the order of the equations."""
         return prior_rows(self.parameters, self.observations, self.layers, self.lkj)
@@ -255,6 +260,7 @@ def _check_variables(model: Model) -> None:
         for name in layer.effects:
             minted += [layer.names.sd_of(name), layer.names.sampled(name)]
     minted += [names.observed(output) for output in model.outputs]
+    minted += [names.hazard(output) for output in model.events]
     minted += [names.position(output) for output in model.outputs]
     minted += [
         names.observation_dim(o, model.outputs) for o in model.outputs if len(model.outputs) > 1

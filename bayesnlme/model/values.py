@@ -9,6 +9,8 @@ from bayesnlme._types import Booleans
 from bayesnlme.data import Dataset
 from bayesnlme.data.records import Records
 from bayesnlme.errors import Finding, Severity
+from bayesnlme.model.event_rows import event_findings
+from bayesnlme.observation.events import TimeToEvent
 from bayesnlme.observation.kinds import Observed
 
 _DROPPING = ("M1", "M2")
@@ -23,6 +25,8 @@ def value_findings(
     yield from _impossible(outcome, data, mine, name)
     if outcome.scale != "continuous":
         yield from _not_continuous(data, mine, name)
+        if isinstance(outcome, TimeToEvent):
+            yield from event_findings(outcome, data, numbered)
         return
     if outcome.blq in _DROPPING:
         yield from _dropped(outcome.blq, data, mine, name)

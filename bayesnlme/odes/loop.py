@@ -66,13 +66,14 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
     size = range(len(problem.states))
     blocks = problem.spectrum or ()
     linear, reachable = problem.linear, problem.reachable
+    apart = {problem.states.index(name) for name in problem.integrals}
     count = len(size) * (1 + sensitivities) + 1 if code.lines["square"][1] else 0
     method = _method(solver, linear=linear, formula=count > 0)
     arrays = (
         [each for pair in code.transition for each in pair],
         list(modelled_rates(problem)),
         [block.size for block in blocks],
-        [int(i in reachable[source]) for source in size for i in size],
+        [int(i in reachable[source] and i not in apart) for source in size for i in size],
     )
     values = [
         len(size),
