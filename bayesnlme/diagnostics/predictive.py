@@ -154,12 +154,12 @@ def predictive_check(
             "Every output is a category or a time to an event, which has no quantiles to compare."
         )
     simulated = posterior_predictive(fit, seed=seed, new_subjects=True, draws=draws)
-    replicates, failed = _replicates(fit.data, simulated, outputs)
+    drawn, failed = replicates(fit.data, simulated, outputs)
     parts = []
     for number, output in enumerate(fit.data.outputs):
         if output in outputs:
-            compared = _compared(fit, replicates, number)
-            places = time_bins(compared.time, bins or _usual_bins(fit.data, compared.chosen))
+            compared = _compared(fit, drawn, number)
+            places = time_bins(compared.time, bins or usual_bins(fit.data, compared.chosen))
             parts += [
                 compared.bin(places == place, interval).assign(output=output)
                 for place in np.unique(places)
@@ -169,7 +169,7 @@ def predictive_check(
         **labels(fit),
         outputs=outputs,
         interval=interval,
-        replicates=replicates.shape[0],
+        replicates=drawn.shape[0],
         failed=failed,
         seed=seed,
     )
@@ -258,10 +258,18 @@ def _compared(fit: Fit, replicates: Floats, number: int) -> _Compared:
     )
 
 
-def _replicates(
+def replicates(
     data: Dataset, simulated: xr.Dataset, outputs: Collection[str]
 ) -> tuple[Floats, int]:
-    """Return the complete replicates, shape (replicate, observation), and how many were not."""
+    """Return the complete replicates of some outputs, and how many were not.
+
+    Returns
+    -------
+    values : array, shape (replicate, observation)
+        0 where the output is another.
+    failed : int
+        Replicates with a value that is none.
+    """
     counts = simulated.sizes["chain"] * simulated.sizes["draw"]
     values = np.zeros((counts, data.n_observations))
     for number, output in enumerate(data.outputs):
@@ -278,7 +286,7 @@ def _replicates(
     return values[complete], int((~complete).sum())
 
 
-def _usual_bins(data: Dataset, chosen: Integers) -> int:
+def usual_bins(data: Dataset, chosen: Integers) -> int:
     """About as many bins as a subject has observations."""
     counts = np.bincount(data.observations.subject[chosen])
     return int(np.clip(np.median(counts[counts > 0]), 1, MOST_BINS))

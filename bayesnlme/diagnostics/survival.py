@@ -113,7 +113,7 @@ def event_check(
     -------
     Dataset
         By ``time``: ``observed``, ``simulated`` with dim ``band`` (lower, median, upper), and
-        ``at_risk``, the subjects at risk just before; by ``censored``: ``censored_time``, when
+        ``at_risk``, the number of subjects then followed; by ``censored``: ``censored_time``, when
         follow-up ended without an event. ``.attrs`` holds the ``output``, whether it is
         ``repeated``, the interval, the number of ``replicates``, how many more ``failed``, and
         units.
@@ -138,11 +138,13 @@ def event_check(
             "No replicate of the study could be simulated: the structural model fails for subjects "
             "drawn from the population. The random effects may be far too wide."
         )
-    spells = Spells(start=watched.start, end=watched.last, event=np.empty(0))
     table = {
         "observed": ("time", observed),
         "simulated": (("time", "band"), band(curves[complete].T, interval)),
-        "at_risk": ("time", at_risk(spells, time)),
+        "at_risk": (
+            "time",
+            ((watched.start[:, None] <= time) & (time <= watched.last[:, None])).sum(axis=0),
+        ),
         "censored_time": ("censored", watched.last[~watched.ended]),
     }
     coords = {"time": time, "band": ["lower", "median", "upper"]}

@@ -7,9 +7,6 @@ from matplotlib.figure import Figure
 
 from bayesnlme.plots import style
 
-_COUNTS = 7
-"""Times at which the subjects at risk are written out."""
-
 
 def event_check(table: xr.Dataset) -> Figure:
     """Draw the observed share without an event over that of simulated studies.
@@ -31,7 +28,9 @@ def event_check(table: xr.Dataset) -> Figure:
     interval = f"{100 * attrs['interval']:g} %"
     with style.look():
         drawing = style.figure(4.1)
-        axes = drawing.subplots()
+        axes, below = drawing.subplots(
+            2, 1, sharex=True, gridspec_kw={"height_ratios": [16, 1], "hspace": 0.02}
+        )
         axes.fill_between(
             time, lower, upper, step="post",
             color=style.BLUE, alpha=0.22, linewidth=0, label=f"simulated, {interval} interval",
@@ -45,11 +44,11 @@ def event_check(table: xr.Dataset) -> Figure:
             color=style.ORANGE, linewidth=1.6, label="observed",
         )  # fmt: skip
         _censored(axes, table)
-        _risk(axes, table)
-        axes.set_xlabel(style.axis_label("Time", attrs["time_unit"]), labelpad=18)
+        axes.set_xlabel(style.axis_label("Time", attrs["time_unit"]))
         what = "Mean number of" if attrs["repeated"] else "Share of subjects without"
         axes.set_ylabel(f"{what} {attrs['output']}")
         axes.set_ylim(0, None if attrs["repeated"] else 1.03)
+        _risk(axes, below, table)
         drawing.legend(loc="outside upper center", ncols=4)
         style.mark_status(drawing, attrs)
     return drawing
@@ -67,18 +66,19 @@ def _censored(axes: Axes, table: xr.Dataset) -> None:
     )  # fmt: skip
 
 
-def _risk(axes: Axes, table: xr.Dataset) -> None:
-    """Write the number of subjects at risk below the axis."""
-    counts = table["at_risk"].values
-    places = np.linspace(0, len(counts) - 1, _COUNTS).round().astype(int)
-    across = axes.get_xaxis_transform()
-    for place in places:
-        shown = counts[max(place, 1)]
-        axes.text(
-            table["time"].values[place], -0.15, f"{shown:.0f}",
-            transform=across, ha="center", va="top", fontsize=8, color=style.MUTED,
-        )  # fmt: skip
-    axes.text(
-        -0.02, -0.15, "At risk",
-        transform=axes.transAxes, ha="right", va="top", fontsize=8, color=style.MUTED,
+def _risk(axes: Axes, below: Axes, table: xr.Dataset) -> None:
+    """Write the number of subjects at risk below the marks of the axis."""
+    time, counts = table["time"].values, table["at_risk"].values
+    below.set_axis_off()
+    axes.tick_params(labelbottom=True)
+    for mark in axes.get_xticks():
+        if time[0] <= mark <= time[-1]:
+            below.text(
+                mark, 0.5, f"{counts[np.searchsorted(time, mark)]:.0f}",
+                transform=below.get_xaxis_transform(), ha="center", va="center",
+                fontsize=8, color=style.MUTED,
+            )  # fmt: skip
+    below.text(
+        0.0, 0.5, "At risk ", transform=below.transAxes, ha="right", va="center",
+        fontsize=8, color=style.MUTED,
     )  # fmt: skip
