@@ -3,7 +3,6 @@
 import warnings
 
 import arviz as az
-import numpy as np
 import xarray as xr
 from arviz import ELPDData
 
@@ -69,7 +68,8 @@ def loo(fit: Fit) -> ELPDData:
 def _refuse_constant(likelihood: xr.DataArray) -> None:
     constant = (likelihood == likelihood.isel(chain=0, draw=0)).all(("chain", "draw"))
     if constant.any():
-        listed = ", ".join(str(each) for each in np.flatnonzero(constant.values)[:10])
+        which = likelihood[names.OBSERVATION].values[constant.values]
+        listed = ", ".join(str(each) for each in which[:10])
         raise FitError(
             f"LOO: the likelihood of observations {listed} (counted from 0) is the same in every "
             "draw, because neither their prediction nor their residual error was estimated. Leave "

@@ -26,6 +26,7 @@ from bayesnlme.population.parameters import (
 )
 from bayesnlme.population.priors import finite_number
 from bayesnlme.structural.base import Structure
+from bayesnlme.structural.cumulative import with_cumulative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -242,6 +243,8 @@ def _check_observations(model: Model) -> None:
                 f"the structure has no output {name!r}. "
                 f"{did_you_mean(name, model.structure.outputs)}"
             )
+    if model.events:
+        with_cumulative(model.structure, model.events)
     clash = set(model.observations) & set(model.parameters)
     if clash:
         raise ModelError(f"{sorted(clash)} names both a parameter and an output. Rename one.")
