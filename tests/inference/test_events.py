@@ -20,7 +20,7 @@ TRUTH = {"Te_pop": 8.0, "shape_pop": 1.5}
 
 
 def simulated(seed, count=150):
-    """Two thirds are seen exactly, a third between visits; all are followed to 10."""
+    """Simulate times: two thirds seen exactly, a third between visits; all followed to 10."""
     rng = np.random.default_rng(seed)
     visits, rows = np.array([0.0, 2.0, 4.0, 6.0, 8.0, 10.0]), []
     for i, t in enumerate(TRUTH["Te_pop"] * rng.weibull(TRUTH["shape_pop"], count)):
@@ -28,7 +28,7 @@ def simulated(seed, count=150):
             rows += [(i, 0.0, 0), (i, min(t, 10.0), int(t < 10))]
         else:
             k = np.searchsorted(visits, t)
-            rows += [(i, v, 0) for v in visits[:k]] + [(i, visits[k], 2)] * (k < visits.size)
+            rows += [(i, v, 0) for v in visits[:k]] + [(i, visits[k], 2)] * int(k < visits.size)
     return bn.read_data(pd.DataFrame(rows, columns=["ID", "TIME", "DV"]))
 
 
@@ -44,9 +44,9 @@ def test_a_weibull_fit_holds_the_truth():
 @pytest.mark.slow
 def test_intervals_cover_the_truth_at_their_rate():
     hits = []
+    method = bn.NUTS(draws=400, tune=300, chains=2)
     for seed in range(60):
-        fit = bn.fit(WEIBULL, simulated(100 + seed, 90),
-                     method=bn.NUTS(draws=400, tune=300, chains=2), seed=seed, progress=False)  # fmt: skip
+        fit = bn.fit(WEIBULL, simulated(100 + seed, 90), method=method, seed=seed, progress=False)
         table = fit.summary(interval=0.9)
         hits += [table.loc[n, "lower"] < v < table.loc[n, "upper"] for n, v in TRUTH.items()]
     low, high = stats.binom(len(hits), 0.9).ppf([0.005, 0.995])
@@ -54,7 +54,7 @@ def test_intervals_cover_the_truth_at_their_rate():
 
 
 def joint_study(seed=5, count=60):
-    """A concentration that lowers a constant hazard."""
+    """Simulate a concentration that lowers a constant hazard."""
     rng, rows = np.random.default_rng(seed), []
     for i in range(count):
         dose, k = 100.0 * (i % 3), 0.1 * np.exp(0.3 * rng.normal())
