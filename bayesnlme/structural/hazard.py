@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import sympy
+
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.math import exp, log, where
 from bayesnlme.odes.text import TIME, symbol
@@ -208,7 +210,9 @@ def _driven(pk: OdeStructure, driver: str, output: str, hazard: Hazard) -> OdeSt
     made = ode(
         lambda *_: {},
         states=(),
-        outputs={output: lambda t, y, p: hazard(t, p) * exp(p.beta * getattr(y, driver))},
+        outputs={
+            output: lambda t, y, p: _from_zero(hazard, t, p) * exp(p.beta * getattr(y, driver))
+        },
         onto=pk,
     )
     made = annotated(
@@ -216,6 +220,13 @@ def _driven(pk: OdeStructure, driver: str, output: str, hazard: Hazard) -> OdeSt
     )
     shown = pk.problem.readouts[pk.outputs.index(driver)]
     return replace(made, shorthand={**made.shorthand, driver: shown})
+
+
+def _from_zero(hazard: Hazard, t: Any, p: Any) -> Any:
+    """Return a hazard that may be infinite at time 0, where the steps of a solver begin."""
+    value = hazard(t, p)
+    finite = not any(each.is_Pow and each.base.has(t) for each in sympy.preorder_traversal(value))
+    return value if finite else where(t > 0, value, 0)
 
 
 def _mean_growth(x: Any) -> Any:

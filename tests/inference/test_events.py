@@ -28,7 +28,7 @@ def simulated(seed, count=150):
             rows += [(i, 0.0, 0), (i, min(t, 10.0), int(t < 10))]
         else:
             k = np.searchsorted(visits, t)
-            rows += [(i, v, 0) for v in visits[:k]] + [(i, visits[k], 2)] * int(k < visits.size)
+            rows += [(i, v, 0) for v in visits[:k]] + [(i, v, 2) for v in visits[k : k + 1]]
     return bn.read_data(pd.DataFrame(rows, columns=["ID", "TIME", "DV"]))
 
 

@@ -136,6 +136,19 @@ def test_a_drug_multiplies_the_hazard():
     np.testing.assert_allclose(hazard[1:4], rate(np.array([1, 4, 9])), rtol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [0.4, 1.0, 1.8])
+@pytest.mark.parametrize("name", ["weibull", "log_logistic"])
+def test_a_driven_hazard_may_be_infinite_at_the_start(name, shape):
+    """A dose of 0 leaves the hazard alone, so the closed form is what the steps must give."""
+    VALUES.update(CL=2.0, V=20.0)
+    pk, data = bn.pk.one_compartment(), bn.read_data(table().assign(CMT=1))
+    changed = {"shape": bn.LogNormal(bn.fixed(shape))}
+    closed, _ = predictions(getattr(bn.hazard, name)(), data, **changed)
+    driven = getattr(bn.hazard, name)(pk).with_solver(bn.Solver(rtol=1e-9, atol=1e-11))
+    stepped, _ = predictions(driven, data, **changed)
+    np.testing.assert_allclose(stepped, closed, atol=1e-8)
+
+
 def test_a_large_dose_does_not_loosen_the_tolerance_of_the_integral():
     structure = bn.ode(
         lambda t, y, p: {"central": -p.k * y.central},
