@@ -45,7 +45,7 @@ def test_a_weibull_fit_holds_the_truth():
 def test_intervals_cover_the_truth_at_their_rate():
     hits = []
     method = bn.NUTS(draws=400, tune=300, chains=2)
-    for seed in range(60):
+    for seed in range(30):
         fit = bn.fit(WEIBULL, simulated(100 + seed, 90), method=method, seed=seed, progress=False)
         table = fit.summary(interval=0.9)
         hits += [table.loc[n, "lower"] < v < table.loc[n, "upper"] for n, v in TRUTH.items()]

@@ -9,6 +9,7 @@ from scipy import stats
 
 import bayesnlme as bn
 from bayesnlme.inference import nuts
+from bayesnlme.inference.nuts import _off_the_flat
 from bayesnlme.odes.op import PopulationSolve
 from bayesnlme.structural.superposition import Superpose, _AddUp
 
@@ -236,3 +237,15 @@ def test_known_variances_do_not_spoil_the_verdict(line_fit):
     assert line_fit.convergence.rhat_max < 1.02
     assert list(line_fit.summary().index) == ["a_pop", "b_pop"]
     assert "a_pop" in repr(line_fit)
+
+
+def test_what_has_no_slope_starts_beside_its_mode():
+    """The mode of an effect that a subject's observations say nothing of; nutpie refuses a 0."""
+    mode = np.array([0.0, 2.0, 0.0])
+    found = _off_the_flat(
+        lambda x: (0.0, np.array([-x[0], 1.0, -x[2]])), mode, np.random.default_rng(1)
+    )
+    assert found[1] == 2.0
+    assert ((found[[0, 2]] >= 0.1) & (found[[0, 2]] < 1.0)).all()
+    steep = _off_the_flat(lambda x: (0.0, np.ones(3)), mode, np.random.default_rng(1))
+    np.testing.assert_array_equal(steep, mode)
