@@ -71,8 +71,8 @@ def share_between(lower: Floats, upper: Floats, time: Floats) -> Floats:
         The event lies above the lower and up to the upper time, which is infinite where the
         subject is right censored.
     time : array
-        When to evaluate. Within a stretch over which the estimate is not determined it drops at the
-        end.
+        When to evaluate. Over a stretch where the estimate is not determined but at its ends it is
+        a straight line.
     """
     moment = np.unique(upper)
     possible = (lower[:, None] < moment) & (moment <= upper[:, None])
@@ -83,7 +83,9 @@ def share_between(lower: Floats, upper: Floats, time: Floats) -> Floats:
         if np.abs(mass - before).max() < _STILL:
             break
     finite = np.isfinite(moment)
-    return _stepped(moment[finite], 1 - np.cumsum(mass[finite]), time, 1.0)
+    ends = np.unique(np.concatenate([lower, moment[finite]]))
+    left = _stepped(moment[finite], 1 - np.cumsum(mass[finite]), ends, 1.0)
+    return np.interp(time, ends, left)
 
 
 def event_check(

@@ -196,7 +196,7 @@ def test_overlapping_intervals_by_hand():
     """Two in (0, 1], one in (0, 2], one in (1, 2]: the likelihood p^2 (1 - p) is highest at 2/3."""
     lower, upper = np.array([0.0, 0, 0, 1]), np.array([1.0, 1, 2, 2])
     found = share_between(lower, upper, np.array([0.9, 1.0, 2.0]))
-    np.testing.assert_allclose(found, [1, 1 / 3, 0], atol=1e-6)
+    np.testing.assert_allclose(found, [1 - 0.9 * 2 / 3, 1 / 3, 0], atol=1e-6)
 
 
 def test_the_check_of_the_true_model_holds_the_observed_curve(once, again):
