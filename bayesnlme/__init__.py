@@ -33,6 +33,7 @@ _HOMES = {
     "combined": "bayesnlme.observation.continuous",
     "covariate_forest": "bayesnlme.diagnostics.forest",
     "curve": "bayesnlme.structural.curve",
+    "cv": "bayesnlme.population.spread",
     "fit": "bayesnlme.inference.fit",
     "fixed": "bayesnlme.population.priors",
     "load": "bayesnlme.results.fit",
@@ -48,8 +49,10 @@ _HOMES = {
     "read_data": "bayesnlme.data",
     "read_model": "bayesnlme.model.toml",
     "report": "bayesnlme.reports.page",
+    "sd": "bayesnlme.population.spread",
     "student_t": "bayesnlme.observation.continuous",
     "typical": "bayesnlme.population.priors",
+    "variance": "bayesnlme.population.spread",
 }
 _MODULES = {
     "covariates": "bayesnlme.population.covariates",

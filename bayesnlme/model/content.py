@@ -28,6 +28,7 @@ from bayesnlme.population.effects import Shape, shape_from_dict
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
+from bayesnlme.population.spread import FORMS, deviation_from_value
 from bayesnlme.structural import disease, growth, pd, pk
 from bayesnlme.structural.base import Structure
 from bayesnlme.structural.curve import CurveStructure, curve_from_dict
@@ -79,8 +80,8 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
     read: dict[str, Read] = {
         "distribution": entries.text,
         "typical": _stated,
-        "iiv": _stated,
-        "iov": _stated,
+        "iiv": _deviation,
+        "iov": _deviation,
         "shape": _shape,
         "unit": entries.text,
         "covariates": _effects,
@@ -184,7 +185,7 @@ def _outcome_entries(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         "of": lambda value, place: _outcome_entries(entries.table(value, place), place),
     }
     return {
-        each: read.get(each, _stated)(value, f"{where}.{each}") for each, value in given.items()
+        each: read.get(each, _deviation)(value, f"{where}.{each}") for each, value in given.items()
     }
 
 
@@ -209,6 +210,18 @@ def _stated(value: Any, where: str) -> Any:
         entries.number(each, entries.below(where, key))
     with entries.at(where):
         return prior_from_value(value, where)
+
+
+def _deviation(value: Any, where: str) -> Any:
+    """Take what states a standard deviation: besides a prior, a CV or a variance."""
+    forms = [form for form in FORMS if isinstance(value, Mapping) and form in value]
+    if not forms:
+        return _stated(value, where)
+    entries.keys(value, where, (forms[0], "rse"))
+    for key, each in value.items():
+        entries.number(each, entries.below(where, key))
+    with entries.at(where):
+        return deviation_from_value(value, where)
 
 
 def _structure(value: Any, where: str) -> Structure:

@@ -10,6 +10,7 @@ from bayesnlme.observation.kinds import Observed
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import LKJ, Fixed, Prior
+from bayesnlme.population.spread import by_default
 
 _WORDS = {
     SUBJECTS: ("random effect", "random effects"),
@@ -110,7 +111,7 @@ def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Ite
             prior=prior,
             meaning=f"{'scale' if name in layer.tails else 'SD'} of the {effect[0]} on {name}",
             unit=given.unit if given.kind == "Normal" else None,
-            default=isinstance(given.iiv if layer.names is SUBJECTS else given.iov, float),
+            default=by_default(given.iiv if layer.names is SUBJECTS else given.iov),
         )
     for name, shape in layer.shapes.items():
         yield PriorRow(
@@ -134,5 +135,5 @@ def _magnitudes(output: str, outcome: Observed) -> Iterator[PriorRow]:
             name=names.magnitude(output, magnitude),
             prior=prior,
             meaning=f"{outcome.meaning(magnitude)} of {output}",
-            default=isinstance(stated[magnitude], float),
+            default=by_default(stated[magnitude]),
         )

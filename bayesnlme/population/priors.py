@@ -231,7 +231,7 @@ def standard_deviation_prior(value: Stated, what: str) -> Prior | Fixed:
         raise ModelError(f"{what}: a standard deviation must be positive, not {number:g}.")
     if isinstance(value, Fixed):
         return value
-    return Prior("HalfNormal", sigma=_round(value * math.sqrt(math.pi / 2)))
+    return Prior("HalfNormal", sigma=rounded(value * math.sqrt(math.pi / 2)))
 
 
 def positive_prior(value: Stated, what: str) -> Prior | Fixed:
@@ -244,7 +244,7 @@ def positive_prior(value: Stated, what: str) -> Prior | Fixed:
     if isinstance(value, Fixed):
         return value
     sd = math.sqrt(math.log1p(value.rse**2)) if isinstance(value, Typical) else DEFAULT_LOG_SD
-    return Prior("LogNormal", mu=_round(math.log(number)), sigma=_round(sd))
+    return Prior("LogNormal", mu=rounded(math.log(number)), sigma=rounded(sd))
 
 
 def real_prior(value: Stated, iiv: float, what: str) -> Prior | Fixed:
@@ -260,7 +260,7 @@ def real_prior(value: Stated, iiv: float, what: str) -> Prior | Fixed:
             f"{what}: a typical value of 0 says nothing about its scale. "
             "Give bn.Prior('Normal', mu=0, sigma=...)."
         )
-    return Prior("Normal", mu=centre, sigma=_round(sd))
+    return Prior("Normal", mu=centre, sigma=rounded(sd))
 
 
 def prior_to_value(value: Stated) -> Any:
@@ -364,6 +364,6 @@ def _from_preliz(value: Any) -> Prior:
     return Prior(name, **{n: float(x) for n, x in arguments.items()})
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     """Keep twelve significant digits, so that a default reads and hashes the same everywhere."""
     return float(f"{value:.12g}")
