@@ -204,10 +204,9 @@ def _stated(value: Any, where: str) -> Any:
         form = ("fixed",) if "fixed" in value else ("typical", "rse")
         if form[0] not in value:
             raise ModelError(f"{where}: this table states no prior. {_PRIOR_FORMS}")
-        entries.keys(value, where, form, form)
+        entries.keys(value, where, (*form, "source"), form)
         arguments = dict(value)
-    for key, each in arguments.items():
-        entries.number(each, entries.below(where, key))
+    _numbers_and_source(arguments, where)
     with entries.at(where):
         return prior_from_value(value, where)
 
@@ -217,11 +216,16 @@ def _deviation(value: Any, where: str) -> Any:
     forms = [form for form in FORMS if isinstance(value, Mapping) and form in value]
     if not forms:
         return _stated(value, where)
-    entries.keys(value, where, (forms[0], "rse"))
-    for key, each in value.items():
-        entries.number(each, entries.below(where, key))
+    entries.keys(value, where, (forms[0], "rse", "source"))
+    _numbers_and_source(value, where)
     with entries.at(where):
         return deviation_from_value(value, where)
+
+
+def _numbers_and_source(given: Mapping[str, Any], where: str) -> None:
+    for key, each in given.items():
+        read = entries.text if key == "source" else entries.number
+        read(each, entries.below(where, key))
 
 
 def _structure(value: Any, where: str) -> Structure:

@@ -14,7 +14,9 @@ from bayesnlme.data.units import check_units
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.model import display
 from bayesnlme.model.layers import Layer, occasion_layer, subject_layer
+from bayesnlme.model.placing import Places, checked_options
 from bayesnlme.model.priors import PriorRow, prior_rows
+from bayesnlme.model.published import read_published
 from bayesnlme.observation.kinds import KINDS, Observed
 from bayesnlme.population.effects import StudentT
 from bayesnlme.population.parameters import (
@@ -125,6 +127,76 @@ class Model:
         'second'
         """
         return replace(self, **changes)
+
+    def with_priors(
+        self,
+        table: object,
+        *,
+        source: str = "",
+        inflate: float = 1.0,
+        units: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a copy whose priors come from a published table of parameters.
+
+        ===============  =========================================================================
+        column           holds
+        ===============  =========================================================================
+        ``parameter``    the parameter (``CL``); of a covariate or residual row the variable as in
+                         ``model.priors`` (``CL_WT``, ``conc_additive``)
+        ``kind``         ``typical``, ``iiv``, ``iov``, ``shape``, ``covariate`` or ``residual``
+        ``value``        the estimate
+        ``rse_percent``  its relative standard error: 20 is 20 %. ``fixed``: it was not estimated
+        ``se``           or its standard error, in the unit of the value
+        ``unit``         converted to the model's; without the column values are in the model's
+        ``as``           what a standard deviation is given as: ``sd``, ``variance``,
+                         ``cv_percent``; the last where the unit is %
+        ``source``       where the row is from, if not from what ``source`` says
+        ===============  =========================================================================
+
+        A typical value is taken as ``bn.typical(value, rse=...)``, a standard deviation as
+        ``bn.sd``, ``bn.variance`` or ``bn.cv``, a coefficient as ``Normal(value, se)``, what is
+        positive as a log-normal with median ``value`` and CV ``rse``, a fixed value as
+        ``bn.fixed``. What the table does not give keeps its prior.
+
+        Parameters
+        ----------
+        table : path, data frame, list of rows or mapping of columns
+            The table.
+        source : str
+            What to call it, such as ``"Upton 2004, table 2"``; the name of the file by default. It
+            is listed with every prior from it.
+        inflate : float
+            By how much to multiply the standard errors: above 1 trusts the publication less.
+        units : mapping of str to str, optional
+            Units of the outputs, for additive residual errors whose unit the table gives.
+
+        Returns
+        -------
+        Model
+            With the priors, each with its source.
+
+        Raises
+        ------
+        DataError
+            With every row that is not understood or has no place in the model.
+        ModelError
+            If an option is not of the right kind.
+
+        Examples
+        --------
+        >>> from bayesnlme.model.examples import theophylline_model
+        >>> rows = [{"parameter": "CL", "kind": "typical", "value": 45, "se": 5, "unit": "mL/min"}]
+        >>> model = theophylline_model().with_priors(rows, source="a textbook", inflate=2)
+        >>> model.priors[1].text, model.priors[1].source
+        ('CL_pop ~ LogNormal(mu=0.993252, sigma=0.21955)', 'a textbook, standard error times 2')
+        """
+        known = checked_options(source, inflate, units, self.outputs)
+        called, rows = read_published(table, source=source, inflate=float(inflate))
+        places = Places(
+            parameters=dict(self.parameters), observations=dict(self.observations), units=known
+        )
+        places.take(rows, called)
+        return self.replace(parameters=places.parameters, observations=places.observations)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain values, the content of its TOML file."""

@@ -36,6 +36,8 @@ from bayesnlme.population.priors import (
     finite_number,
     prior_from_value,
     rounded,
+    source_entry,
+    source_text,
     standard_deviation_prior,
     stated,
 )
@@ -58,11 +60,14 @@ class Spread:
         The value.
     rse : float or None
         Relative standard error of the value as a fraction, if known.
+    source : str
+        Where it comes from.
     """
 
     form: str
     value: float
     rse: float | None = None
+    source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", finite_number(self.value, self._called))
@@ -78,6 +83,7 @@ class Spread:
                     "20 %. What is known exactly is bn.fixed(standard deviation)."
                 )
             object.__setattr__(self, "rse", rse)
+        source_text(self.source, self._called)
 
     def __repr__(self) -> str:
         rse = "" if self.rse is None else f", rse={self.rse:g}"
@@ -107,7 +113,8 @@ class Spread:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that :func:`deviation_from_value` reads back."""
-        return {self.form: self.value} | ({} if self.rse is None else {"rse": self.rse})
+        rse = {} if self.rse is None else {"rse": self.rse}
+        return {self.form: self.value, **rse, **source_entry(self.source)}
 
     def _slope(self, scale: Scale) -> float:
         """Return by how much the log of the standard deviation moves with that of the value."""
@@ -127,7 +134,7 @@ type Deviation = Stated | Spread
 """What a user may write where the model needs a standard deviation."""
 
 
-def cv(percent: float, *, rse: float | None = None) -> Spread:
+def cv(percent: float, *, rse: float | None = None, source: str = "") -> Spread:
     """State a standard deviation as a coefficient of variation in percent.
 
     Parameters
@@ -136,6 +143,9 @@ def cv(percent: float, *, rse: float | None = None) -> Spread:
         The CV: 30 is 30 %. On a log-normal parameter ``omega = sqrt(log(1 + (percent/100)**2))``.
     rse : float, optional
         Its relative standard error as a fraction. Without it, an expectation like a number.
+
+    source : str
+        Where it comes from; listed with the prior.
 
     Raises
     ------
@@ -149,10 +159,10 @@ def cv(percent: float, *, rse: float | None = None) -> Spread:
     >>> LogNormal(2.8, iiv=cv(30, rse=0.2)).iiv_prior()
     LogNormal(mu=-1.22567, sigma=0.189749)
     """
-    return Spread("cv_percent", percent, rse)
+    return Spread("cv_percent", percent, rse, source)
 
 
-def variance(value: float, *, rse: float | None = None) -> Spread:
+def variance(value: float, *, rse: float | None = None, source: str = "") -> Spread:
     """State a standard deviation by its square, omega^2.
 
     Parameters
@@ -163,6 +173,9 @@ def variance(value: float, *, rse: float | None = None) -> Spread:
     rse : float, optional
         Relative standard error of the variance as a fraction. Without it, an expectation like a
         number.
+
+    source : str
+        Where it comes from; listed with the prior.
 
     Raises
     ------
@@ -175,10 +188,10 @@ def variance(value: float, *, rse: float | None = None) -> Spread:
     >>> LogNormal(2.8, iiv=variance(0.09)).iiv_prior()
     HalfNormal(sigma=0.375994)
     """
-    return Spread("variance", value, rse)
+    return Spread("variance", value, rse, source)
 
 
-def sd(value: float, *, rse: float) -> Spread:
+def sd(value: float, *, rse: float, source: str = "") -> Spread:
     """State a standard deviation with its relative standard error.
 
     Parameters
@@ -187,6 +200,9 @@ def sd(value: float, *, rse: float) -> Spread:
         The standard deviation.
     rse : float
         Its relative standard error as a fraction.
+
+    source : str
+        Where it comes from; listed with the prior.
 
     Raises
     ------
@@ -199,7 +215,7 @@ def sd(value: float, *, rse: float) -> Spread:
     >>> LogNormal(2.8, iiv=sd(0.3, rse=0.2)).iiv_prior()
     LogNormal(mu=-1.20397, sigma=0.198042)
     """
-    return Spread("sd", value, rse)
+    return Spread("sd", value, rse, source)
 
 
 def stated_deviation(value: object, what: str) -> Deviation:
@@ -231,13 +247,13 @@ def deviation_from_value(value: Any, what: str) -> Any:
     forms = [form for form in FORMS if isinstance(value, Mapping) and form in value]
     if not forms:
         return prior_from_value(value, what)
-    if len(forms) > 1 or set(value) - {forms[0], "rse"}:
+    if len(forms) > 1 or set(value) - {forms[0], "rse", "source"}:
         raise ModelError(
             f"{what}: {dict(value)!r} is no standard deviation. Write {{cv_percent = 30}}, "
             "{variance = 0.09} or {sd = 0.3, rse = 0.2}; the first two take rse as well."
         )
     try:
-        return Spread(forms[0], value[forms[0]], value.get("rse"))
+        return Spread(forms[0], value[forms[0]], value.get("rse"), value.get("source", ""))
     except ModelError as problem:
         raise ModelError(f"{what}: {problem}") from problem
 

@@ -77,6 +77,7 @@ def prior_table(model: Model) -> Rows:
             "meaning": row.meaning,
             "unit": row.unit or "",
             "origin": _origin(row.prior, default=row.default),
+            "source": row.source,
         }
         for row in model.priors
     ]
