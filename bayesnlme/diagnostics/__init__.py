@@ -5,15 +5,19 @@ from bayesnlme.diagnostics.comparison import ConvergenceWarning, loo
 from bayesnlme.diagnostics.forest import covariate_forest
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
 from bayesnlme.diagnostics.predictive import posterior_predictive, predictive_check
+from bayesnlme.diagnostics.prior import prior_predictive
+from bayesnlme.diagnostics.prior_curves import implied_curves
 
 __all__ = [
     "ConvergenceWarning",
     "covariate_forest",
+    "implied_curves",
     "individual_predictions",
     "loo",
     "observed_vs_predicted",
     "population_draws",
     "posterior_predictive",
     "predictive_check",
+    "prior_predictive",
     "rank_counts",
 ]

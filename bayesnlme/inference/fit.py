@@ -12,7 +12,7 @@ from bayesnlme import names
 from bayesnlme.data import Dataset
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population, build
-from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_values
+from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_data
 from bayesnlme.inference.density import REPRODUCIBLE
 from bayesnlme.inference.nuts import NUTS, Draws, sample
 from bayesnlme.model.model import Model
@@ -105,24 +105,10 @@ def _tree(population: Population, draws: Draws, seed: int) -> xr.DataTree:
         "sample_stats": draws.sample_stats,
         "log_likelihood": log_likelihood(population, draws.posterior),
         "posterior_predictive": draw_observations(population, draws.posterior, rng),
-        "observed_data": _observed(population),
+        "observed_data": observed_data(population),
         "constant_data": _constant(population.data, population.model, draws),
     }
     return xr.DataTree.from_dict(groups)
-
-
-def _observed(population: Population) -> xr.Dataset:
-    data = population.data
-    return xr.Dataset(
-        {
-            output: (names.observation_dim(output, data.outputs), observed_values(data, output))
-            for output in data.outputs
-        },
-        coords={
-            dim: np.asarray(population.pymc.coords[dim])
-            for dim in (names.observation_dim(output, data.outputs) for output in data.outputs)
-        },
-    )
 
 
 def _constant(data: Dataset, model: Model, draws: Draws) -> xr.Dataset:

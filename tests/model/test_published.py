@@ -66,9 +66,7 @@ def test_what_the_table_does_not_give_keeps_its_prior_and_is_listed():
     assert rows_of(after)["ka_pop"].default
     assert not rows_of(after)["CL_pop"].default
     assert [row.name for row in after.priors] == [row.name for row in before.priors]
-    assert "CL_pop ~ LogNormal(mu=0.993252, sigma=0.11077)  (from a published table)" in repr(
-        after
-    )
+    assert "CL_pop ~ LogNormal(mu=0.993252, sigma=0.11077)  (from a published table)" in repr(after)
     chosen = {each["text"].split()[0]: each for each in prior_table(after)}
     assert chosen["CL_pop"]["source"] == "a published table"
     assert chosen["ka_pop"]["origin"] == "default"
