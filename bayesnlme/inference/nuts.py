@@ -240,7 +240,7 @@ def _starts(
             candidate = start + np.where(effects, 0.0, scatter)
             value, gradient = density(candidate)
             if np.isfinite(value) and np.isfinite(gradient).all():
-                return _conditional_modes(density, candidate, effects)
+                return _off_the_top(density, _conditional_modes(density, candidate, effects), rng)
         return start
 
     return point
@@ -261,6 +261,16 @@ def _conditional_modes(density: LogDensity, start: np.ndarray, effects: np.ndarr
         descent, start[effects], jac=True, method="L-BFGS-B", options={"maxiter": 100}
     )
     return _placed(start, effects, found.x)
+
+
+def _off_the_top(density: LogDensity, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Move what has no slope at all a little.
+
+    An effect of a subject in whom no observation depends on it has its mode at exactly zero, and
+    nutpie takes a slope of zero for a density that cannot be evaluated.
+    """
+    _, gradient = density(start)
+    return start + np.where(gradient == 0, rng.uniform(0.001, 0.01, size=start.size), 0.0)
 
 
 def _placed(vector: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:

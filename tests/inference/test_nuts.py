@@ -236,3 +236,29 @@ def test_known_variances_do_not_spoil_the_verdict(line_fit):
     assert line_fit.convergence.rhat_max < 1.02
     assert list(line_fit.summary().index) == ["a_pop", "b_pop"]
     assert "a_pop" in repr(line_fit)
+
+
+def test_a_subject_without_one_of_the_outputs_does_not_stop_the_sampler():
+    """Its effect on that output's parameter has no slope at its mode, which nutpie refuses."""
+    rows = [
+        {"ID": subject, "TIME": time, "DVID": output, "DV": 5 + np.cos(7 * subject + time + output)}
+        for subject in range(5)
+        for time in range(4)
+        for output in (1, 2)
+        if (subject, output) != (3, 2)
+    ]
+    model = bn.Model(
+        name="two outputs",
+        parameters={"A": bn.LogNormal(5.0, iiv=0.2), "B": bn.LogNormal(5.0, iiv=0.2)},
+        structure=bn.ode(
+            lambda t, y, p: {"x": 0 * y.x},
+            states=("x",),
+            outputs={"a": lambda t, y, p: p.A, "b": lambda t, y, p: p.B},
+        ),
+        observations={"a": bn.additive(1.0), "b": bn.additive(1.0)},
+    )
+    data = bn.read_data(pd.DataFrame(rows), outputs={1: "a", 2: "b"})
+    draws = nuts.sample(
+        bn.build(model, data), bn.NUTS(draws=50, tune=100, chains=2), seed=1, progress=False
+    )
+    assert draws.posterior["eta"].sel(subject="3", effect="B").std() > 0.01
