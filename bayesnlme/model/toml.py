@@ -149,6 +149,7 @@ def _reading(value: Any, where: str) -> dict[str, Any]:
         "outputs": _words,
         "covariates": entries.texts,
         "covariate_interpolation": _interpolation,
+        "fill": _rules,
         "missing": entries.texts,
         "encoding": entries.text,
     }
@@ -156,6 +157,14 @@ def _reading(value: Any, where: str) -> dict[str, Any]:
     entries.keys(given, where, tuple(read))
     taken = {key: read[key](each, f"{where}.{key}") for key, each in given.items()}
     return taken.pop("columns", {}) | taken
+
+
+def _rules(value: Any, where: str) -> dict[str, Any]:
+    """Take by covariate a rule, or a value."""
+    return {
+        key: each if isinstance(each, str) else entries.number(each, entries.below(where, key))
+        for key, each in entries.table(value, where).items()
+    }
 
 
 def _published(value: Any, where: str, folder: Path | None) -> dict[str, Any]:

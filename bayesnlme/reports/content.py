@@ -241,6 +241,11 @@ def _reading(fit: Fit) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
+def _filling(fit: Fit) -> str:
+    """Return what filled missing covariate values, as Python."""
+    return "".join(f".fill(**{{{each.covariate!r}: {each.rule!r}}})" for each in fit.data.filled)
+
+
 def recipe(fit: Fit) -> dict[str, str]:
     """Return the model as TOML and the Python that repeats the fit."""
     stem = re.sub(r"\W+", "_", fit.model.name).strip("_") or "model"
@@ -250,7 +255,7 @@ def recipe(fit: Fit) -> dict[str, str]:
         "import bayesnlme as bn",
         "",
         f'model = bn.read_model("{stem}.toml")  # the text below',
-        f"data = bn.read_data({source!r}, {_reading(fit)})",
+        f"data = bn.read_data({source!r}, {_reading(fit)}){_filling(fit)}",
         f"fit = bn.fit(model, data, method=bn.{fit.method['name']}({options}), seed={fit.seed})",
         "",
         "# the same model and the same table, to the last bit:",
