@@ -52,6 +52,7 @@ _HOMES = {
     "read_model": "bayesnlme.model.toml",
     "report": "bayesnlme.reports.page",
     "sd": "bayesnlme.population.spread",
+    "shared": "bayesnlme.population.sharing",
     "student_t": "bayesnlme.observation.continuous",
     "typical": "bayesnlme.population.priors",
     "variance": "bayesnlme.population.spread",

@@ -28,6 +28,7 @@ from bayesnlme.population.effects import Shape, shape_from_dict
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
+from bayesnlme.population.sharing import shared_from_dict
 from bayesnlme.population.spread import FORMS, deviation_from_value
 from bayesnlme.structural import disease, growth, pd, pk
 from bayesnlme.structural.base import Structure
@@ -80,8 +81,8 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
     read: dict[str, Read] = {
         "distribution": entries.text,
         "typical": _stated,
-        "iiv": _deviation,
-        "iov": _deviation,
+        "iiv": _effect_size,
+        "iov": _effect_size,
         "shape": _shape,
         "unit": entries.text,
         "covariates": _effects,
@@ -220,6 +221,18 @@ def _deviation(value: Any, where: str) -> Any:
     _numbers_and_source(value, where)
     with entries.at(where):
         return deviation_from_value(value, where)
+
+
+def _effect_size(value: Any, where: str) -> Any:
+    """Take a standard deviation, or the name of the parameter whose effect is shared."""
+    if not isinstance(value, Mapping) or "shared" not in value:
+        return _deviation(value, where)
+    entries.keys(value, where, ("shared", "scale"))
+    entries.text(value["shared"], f"{where}.shared")
+    if "scale" in value:
+        _stated(value["scale"], f"{where}.scale")
+    with entries.at(where):
+        return shared_from_dict(value, where)
 
 
 def _numbers_and_source(given: Mapping[str, Any], where: str) -> None:

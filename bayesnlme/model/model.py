@@ -72,17 +72,18 @@ class Model:
         _check_parameters(self)
         _check_units(self)
         _check_observations(self)
+        _check_shared(self)
         _check_correlated(self)
         _check_variables(self)
 
     @property
     def effects(self) -> tuple[str, ...]:
-        """Parameters with a random effect between subjects, in order."""
+        """Parameters with a random effect between subjects of their own, in order."""
         return subject_layer(self.parameters).effects
 
     @property
     def occasion_effects(self) -> tuple[str, ...]:
-        """Parameters with a random effect between occasions, in order."""
+        """Parameters with a random effect between occasions of their own, in order."""
         return occasion_layer(self.parameters).effects
 
     @property
@@ -143,7 +144,8 @@ class Model:
         ===============  =========================================================================
         ``parameter``    the parameter (``CL``); of a covariate or residual row the variable as in
                          ``model.priors`` (``CL_WT``, ``conc_additive``)
-        ``kind``         ``typical``, ``iiv``, ``iov``, ``shape``, ``covariate`` or ``residual``
+        ``kind``         ``typical``, ``iiv``, ``iov``, ``shape``, ``scale`` (of a shared effect),
+                         ``covariate`` or ``residual``
         ``value``        the estimate
         ``rse_percent``  its relative standard error: 20 is 20 %. ``fixed``: it was not estimated
         ``se``           or its standard error, in the unit of the value
@@ -342,6 +344,32 @@ def _check_units(model: Model) -> None:
         raise ModelError(f"parameter {finding.column}: {finding.message} {finding.remedy}")
 
 
+def _check_shared(model: Model) -> None:
+    for field, layer in (
+        ("iiv", subject_layer(model.parameters)),
+        ("iov", occasion_layer(model.parameters)),
+    ):
+        for name, share in layer.shared.items():
+            where, whose = f"parameter {name}, {field}={share!r}", share.parameter
+            if whose not in model.parameters:
+                raise ModelError(
+                    f"{where}: no such parameter. {did_you_mean(whose, model.parameters)}"
+                )
+            if whose in layer.shared:
+                raise ModelError(
+                    f"{where}: {whose} has no effect of its own, it shares that of "
+                    f"{layer.shared[whose].parameter}. Name the parameter that has one."
+                )
+            if whose not in layer.effects:
+                raise ModelError(f"{where}: {whose} has no such effect. Give it {field}=0.3.")
+            kinds = model.parameters[name].kind, model.parameters[whose].kind
+            if share.scale is None and kinds[0] != kinds[1]:
+                raise ModelError(
+                    f"{where}: {name} is {kinds[0]} and {whose} is {kinds[1]}, so that one effect "
+                    "means different things in them. State scale=."
+                )
+
+
 def _check_correlated(model: Model) -> None:
     if not model.lkj > 0:
         raise ModelError(f"lkj={model.lkj!r} must be positive: 1 is flat, 2 leans to zero.")
@@ -360,7 +388,9 @@ def _check_blocks(model: Model, field: str, effects: Sequence[str], sd: str) -> 
                     f"{field}: no parameter {name!r}. {did_you_mean(name, model.parameters)}"
                 )
             if name not in effects:
-                raise ModelError(f"{field}: {name} has no random effect. Give it {sd}=....")
+                raise ModelError(
+                    f"{field}: {name} has no random effect of its own. Give it {sd}=0.3."
+                )
             if sd == "iiv" and isinstance(model.parameters[name].shape, StudentT):
                 raise ModelError(
                     f"{field}: the random effect on {name} has Student's t distribution, which "

@@ -21,6 +21,7 @@ from bayesnlme.population.priors import (
     rounded,
     source_text,
 )
+from bayesnlme.population.sharing import Shared
 from bayesnlme.population.spread import Scale, Spread
 
 
@@ -81,6 +82,7 @@ class Places:
             "iiv": self._deviation,
             "iov": self._deviation,
             "shape": self._shape,
+            "scale": self._scale,
             "covariate": self._covariate,
             "residual": self._residual,
         }
@@ -101,12 +103,19 @@ class Places:
                 f"{row.parameter} has no {effect} in the model.",
                 f"Give it {row.kind}=0.3, or leave the row out.",
             )
+        given = getattr(parameter, row.kind)
+        if isinstance(given, Shared):
+            raise _RefusedRowError(
+                "kind",
+                f"{row.parameter} shares the effect of {given.parameter} in the model.",
+                f"Give the row of {given.parameter}, or the kind 'scale'.",
+            )
         _require_form(row)
         unit = parameter.unit if parameter.effect_scale == "own" else None
         unit = None if parameter.kind == "LogitNormal" else unit
         moved = _converted(row, unit, f"parameter {row.parameter}")
-        given: Any = _spread(moved, parameter.effect_scale)
-        self.parameters[row.parameter] = replace(parameter, **{row.kind: given})
+        spread: Any = _spread(moved, parameter.effect_scale)
+        self.parameters[row.parameter] = replace(parameter, **{row.kind: spread})
 
     def _shape(self, row: PublishedRow) -> None:
         _refuse_form(row)
@@ -122,6 +131,19 @@ class Places:
         real = isinstance(parameter.shape, BoxCox)
         shape = replace(parameter.shape, value=_coefficient(row) if real else _value(row))
         self.parameters[row.parameter] = replace(parameter, shape=shape)
+
+    def _scale(self, row: PublishedRow) -> None:
+        _refuse_form(row)
+        parameter = self._parameter(row)
+        if not isinstance(parameter.iiv, Shared):
+            raise _RefusedRowError(
+                "kind",
+                f"{row.parameter} shares no random effect in the model.",
+                f"Give {row.parameter} iiv=bn.shared(...), or leave the row out.",
+            )
+        _converted(row, None, "a scale")
+        share = replace(parameter.iiv, scale=_coefficient(row))
+        self.parameters[row.parameter] = replace(parameter, iiv=share)
 
     def _covariate(self, row: PublishedRow) -> None:
         _refuse_form(row)

@@ -129,6 +129,15 @@ def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Ite
             default=isinstance(shape.value, float),
             source=_source(shape.value),
         )
+    for name, share in layer.shared.items():
+        if share.scale is not None:
+            yield PriorRow(
+                name=layer.names.scale_of(name),
+                prior=share.prior(),
+                meaning=f"scale of the {effect[0]} that {name} shares with {share.parameter}",
+                default=isinstance(share.scale, float),
+                source=_source(share.scale),
+            )
     for block in layer.blocks:
         yield PriorRow(
             name=layer.names.correlation(block),

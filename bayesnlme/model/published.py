@@ -13,7 +13,7 @@ from bayesnlme.data.text import read_text
 from bayesnlme.errors import DataError, Finding, did_you_mean
 from bayesnlme.population.spread import FORMS
 
-KINDS = ("typical", "iiv", "iov", "shape", "covariate", "residual")
+KINDS = ("typical", "iiv", "iov", "shape", "scale", "covariate", "residual")
 FIXED = ("fixed", "fix")
 _COLUMNS = ("parameter", "kind", "value", "rse_percent", "se", "unit", "as", "source")
 _REQUIRED = ("parameter", "kind", "value")

@@ -26,6 +26,7 @@ from bayesnlme.population.priors import (
     prior_to_value,
     stated,
 )
+from bayesnlme.population.sharing import Shared
 from bayesnlme.population.spread import Spread
 
 DEFAULT_BOXCOX_SD = 0.5
@@ -174,6 +175,11 @@ def check_shape(kind: str, shape: object, iiv: object) -> None:
         )
     if iiv is None:
         raise ModelError(f"{kind}: a shape without a random effect. Give iiv=... too.")
+    if isinstance(iiv, Shared) and isinstance(shape, StudentT):
+        raise ModelError(
+            f"{kind}: Student's t is the distribution of an effect of its own. Give it to "
+            f"{iiv.parameter}, whose effect is shared."
+        )
     if isinstance(iiv, Spread) and iiv.form == "cv_percent":
         raise ModelError(
             f"{kind} iiv: with a shape the individual values are not log-normal, and a CV says "

@@ -33,7 +33,7 @@ from bayesnlme.population.covariates import (
     term_text,
 )
 from bayesnlme.population.effects import BoxCox, Shape, check_shape, shape_from_dict
-from bayesnlme.population.factors import Function, Maturation
+from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
@@ -46,6 +46,7 @@ from bayesnlme.population.priors import (
     real_prior,
     stated,
 )
+from bayesnlme.population.sharing import Shared, shared_from_dict
 from bayesnlme.population.spread import (
     Deviation,
     Scale,
@@ -65,8 +66,8 @@ class _Individual(ABC):
 
     typical: Stated
     _: KW_ONLY
-    iiv: Deviation | None = None
-    iov: Deviation | None = None
+    iiv: Deviation | Shared | None = None
+    iov: Deviation | Shared | None = None
     shape: Shape | None = None
     unit: str | None = None
     covariates: tuple[Effect, ...] = ()
@@ -82,7 +83,7 @@ class _Individual(ABC):
         object.__setattr__(self, "typical", stated(self.typical, f"{self.kind} typical value"))
         for name in ("iiv", "iov"):
             given = getattr(self, name)
-            if given is not None:
+            if given is not None and not isinstance(given, Shared):
                 object.__setattr__(self, name, stated_deviation(given, f"{self.kind} {name}"))
         object.__setattr__(self, "covariates", _effects(self.covariates))
         if self.unit is not None and (not isinstance(self.unit, str) or not self.unit.strip()):
@@ -93,22 +94,27 @@ class _Individual(ABC):
         self.typical_prior()
 
     def iiv_prior(self) -> Prior | Fixed | None:
-        """Return the prior of the SD between subjects, None without a random effect."""
+        """Return the prior of the SD between subjects, None without an effect of its own."""
         return self._sd_prior("iiv")
 
     def iov_prior(self) -> Prior | Fixed | None:
-        """Return the prior of the SD between occasions, None without an effect of them."""
+        """Return the prior of the SD between occasions, None without an effect of its own."""
         return self._sd_prior("iov")
 
     def _sd_prior(self, which: str) -> Prior | Fixed | None:
         value = getattr(self, which)
-        if value is None:
+        if value is None or isinstance(value, Shared):
             return None
         return deviation_prior(value, f"{self.kind} {which}", self.effect_scale)
 
     def effect_text(self, name: str) -> str:
         """Write the sum of the random effects in plain text, empty without any."""
-        eta, kappa = (layer.of_parameter(name) for layer in names.LAYERS)
+        eta, kappa = (
+            given.text(layer.of_parameter(given.parameter), layer.scale_of(name))
+            if isinstance(given, Shared)
+            else layer.of_parameter(name)
+            for given, layer in zip((self.iiv, self.iov), names.LAYERS, strict=True)
+        )
         if isinstance(self.shape, BoxCox):
             eta = self.shape.text(eta, _number_or(self.shape, names.shape(name, "boxcox")))
         parts = [(self.iiv, eta), (self.iov, kappa)]
@@ -116,10 +122,16 @@ class _Individual(ABC):
 
     def effect_latex(self, name: str) -> str:
         """Write the sum of the random effects in LaTeX, empty without any."""
-        eta = rf"\eta_{{{name},i}}"
+        eta, kappa = rf"\eta_{{{name},i}}", rf"\kappa_{{{name},ik}}"
+        if isinstance(self.iiv, Shared):
+            whose = latex_name(self.iiv.parameter)
+            eta = self.iiv.latex(rf"\eta_{{{whose},i}}", rf"s_{{{name}}}")
+        if isinstance(self.iov, Shared):
+            whose = latex_name(self.iov.parameter)
+            kappa = self.iov.latex(rf"\kappa_{{{whose},ik}}", rf"s_{{\mathrm{{iov}},{name}}}")
         if isinstance(self.shape, BoxCox):
             eta = self.shape.latex(eta, _number_or(self.shape, rf"\lambda_{{{name}}}"))
-        parts = [(self.iiv, eta), (self.iov, rf"\kappa_{{{name},ik}}")]
+        parts = [(self.iiv, eta), (self.iov, kappa)]
         return " + ".join(text for sd, text in parts if sd is not None)
 
     def stays_within(self, lower: float, upper: float) -> bool:
@@ -155,10 +167,11 @@ class LogNormal(_Individual):
     ----------
     typical : float, Prior, Typical or Fixed
         Typical value on the natural scale. A number is an expectation, the others are exact.
-    iiv : float, Spread, Prior, Fixed or None
+    iiv : float, Spread, Prior, Fixed, Shared or None
         SD of the random effect, on the log scale; ``bn.cv(30)`` and ``bn.variance(0.09)`` state
-        it in other forms. None: the same value for all subjects.
-    iov : float, Spread, Prior, Fixed or None
+        it in other forms. ``bn.shared("CL")``: the random effect of CL. None: the same value for
+        all subjects.
+    iov : float, Spread, Prior, Fixed, Shared or None
         SD of a further random effect of each occasion of a subject, on the log scale. The
         occasions are those of the table's column OCC.
     shape : BoxCox, StudentT or None
@@ -234,11 +247,14 @@ class Normal(_Individual):
         prior = self.typical_prior()
         if isinstance(prior, Prior):
             return prior.keywords.get("sigma")
-        return abs(prior.value) + 2.5 * expected_deviation(self.iiv) or None
+        return abs(prior.value) + 2.5 * self._expected_deviation() or None
+
+    def _expected_deviation(self) -> float:
+        return 0.0 if isinstance(self.iiv, Shared) else expected_deviation(self.iiv)
 
     def typical_prior(self) -> Prior | Fixed:
         """Return the prior of the typical value."""
-        return real_prior(self.typical, expected_deviation(self.iiv), "Normal typical value")
+        return real_prior(self.typical, self._expected_deviation(), "Normal typical value")
 
     def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
@@ -432,7 +448,10 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
             raise ModelError(f"parameter {name}: unknown {key!r}. {did_you_mean(key, allowed)}")
     given["typical"] = prior_from_value(given["typical"], f"{name} typical")
     for each in ("iiv", "iov"):
-        given[each] = deviation_from_value(given.get(each), f"{name} {each}")
+        value: Any = given.get(each)
+        share = isinstance(value, Mapping) and "shared" in value
+        read = shared_from_dict if share else deviation_from_value
+        given[each] = read(value, f"{name} {each}")
     if "shape" in given:
         given["shape"] = shape_from_dict(given["shape"], name)
     effects: Iterable[Mapping[str, Any]] = given.pop("covariates", ())

@@ -141,13 +141,17 @@ def _kind(model: Model, name: str) -> str:
             return f"Standard deviations of the {words}"
         if name.startswith(f"{layer.corr}["):
             return f"Correlations of the {words}"
-    shapes = {
-        names.shape(parameter, shape.variable)
+    headings = {
+        names.shape(parameter, shape.variable): "Shapes of the random effects"
         for layer in model.layers
         for parameter, shape in layer.shapes.items()
+    } | {
+        layer.names.scale_of(parameter): "Scales of shared random effects"
+        for layer in model.layers
+        for parameter in layer.shared
     }
-    if name in shapes:
-        return "Shapes of the random effects"
+    if name in headings:
+        return headings[name]
     outcomes = {
         names.magnitude(output, each): outcome.scale
         for output, outcome in model.observations.items()
