@@ -83,7 +83,7 @@ def defaults():
             "V": bn.LogNormal(
                 5.0, iiv=bn.variance(0.1), iov=bn.cv(15), shape=bn.effects.boxcox(0.2)
             ),
-            "F": bn.LogitNormal(0.6, iiv=0.4),
+            "F": bn.LogitNormal(0.6, iiv=0.4, iov=bn.shared("CL", scale=0.5)),
             "E0": bn.Normal(1.0, iiv=0.5, covariates=[COV.linear("WT", reference=70)]),
         },
         correlated=[("CL", "V", "F")],
@@ -146,6 +146,7 @@ def stated():
                 bn.typical(1.0, rse=0.5),
                 iiv=bn.variance(0.3, rse=0.3),
                 shape=bn.effects.student_t(df=6),
+                iov=bn.shared("V", scale=bn.typical(0.5, rse=0.3)),
             ),
         },
         correlated=[("CL", "V")],

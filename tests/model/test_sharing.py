@@ -241,7 +241,7 @@ def test_a_published_scale_has_a_place():
 
 
 @pytest.mark.slow
-def test_an_estimated_scale_is_recovered():
+def test_an_estimated_scale_is_recovered(tmp_path):
     rng = np.random.default_rng(8)
     eta = 0.4 * rng.standard_normal(40)
     times = np.array([0.5, 1.0, 2.0, 3.0, 4.0])
@@ -259,10 +259,12 @@ def test_an_estimated_scale_is_recovered():
     fit = bn.fit(
         model,
         bn.read_data(pd.DataFrame(rows)),
-        method=bn.NUTS(draws=1000, tune=1000, chains=4),
+        method=bn.NUTS(draws=1500, tune=1000, chains=4, parametrization="auto"),
         seed=1,
     )
     row = fit.summary(interval=0.99).loc["B_eta_scale"]
     assert fit.converged
     assert row["lower"] < -0.8 < row["upper"]
     assert row["upper"] - row["lower"] < 1.5
+    page = bn.report(fit, tmp_path / "shared.html").read_text(encoding="utf-8")
+    assert "Scales of shared random effects" in page
