@@ -12,6 +12,8 @@ from bayesnlme.diagnostics.prior_conflict import Statistic
 from bayesnlme.errors import FitError
 from bayesnlme.model.examples import theophylline_model
 from bayesnlme.plots import words
+from tests import features
+from tests.inference.test_prior_only import effect_uniforms, uniforms
 
 
 def line(*, typical, residual, values, **options):
@@ -64,6 +66,20 @@ def test_draws_are_exact(constant):
     assert stats.kstest(first, stats.norm(10, np.sqrt(5.25)).cdf).pvalue > 1e-3
     one, other = constant.tree["prior_predictive"]["level"].values[0][:, [0, 4]].T
     assert np.corrcoef(one, other)[0, 1] == pytest.approx(4 / 5.25, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", features.MODELS)
+def test_draws_follow_every_stated_prior(name):
+    """The same transforms that hold the sampler to the priors, of independent draws."""
+    model = features.MODELS[name]()
+    prior = bn.prior_predictive(model, features.table(), seed=2, draws=1000)
+    drawn = prior.tree["prior"].to_dataset()
+    compared = [*uniforms(bn.build(model, features.table()), drawn), *effect_uniforms(model, drawn)]
+    assert len(compared) > 15
+    for text, uniform in compared:
+        alone = uniform.isel({dim: 0 for dim in uniform.dims if dim not in ("chain", "draw")})
+        assert stats.kstest(alone.values.ravel(), stats.uniform.cdf).pvalue > 1e-4, text
 
 
 def test_the_seed_settles_every_draw(constant):
