@@ -7,7 +7,7 @@ from bayesnlme.cli.refusals import FINE
 from bayesnlme.data import read_data
 from bayesnlme.diagnostics.prior import prior_predictive
 from bayesnlme.errors import DataError, Severity
-from bayesnlme.graph.check import check
+from bayesnlme.marginal.check import check
 from bayesnlme.model.toml import read_model, reading_options
 
 

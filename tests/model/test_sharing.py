@@ -7,12 +7,13 @@ from scipy import stats
 
 import bayesnlme as bn
 from bayesnlme.errors import DataError, ModelError
-from bayesnlme.graph.subjects import subject_densities
 from bayesnlme.inference.density import compile_density
+from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.model.layers import subject_layer
 from bayesnlme.model.toml import parse_model, write_model
 from bayesnlme.population.priors import Prior
 from bayesnlme.results import summary
+from tests.marginal.points import standard_log_density, theta_of
 
 TIMES = (1.0, 2.0, 4.0)
 OPTIONS = {
@@ -115,24 +116,22 @@ def test_a_fit_evaluates_the_same_density(data):
 
 def test_subject_densities_depend_on_the_shared_effect(data):
     population = bn.build(option("estimated"), data)
-    densities = subject_densities(population)
-    assert "B_eta_scale" in densities.parameters
+    conditional = Conditional(population)
     values = {
         "A_pop": 5.0, "B_pop": 0.4, "omega": np.array([0.3]), "level_additive": 0.2,
         "B_eta_scale": 0.7,
     }  # fmt: skip
-    eta = 0.1 * np.arange(4.0)[:, None]
-    observed, effects = densities.log_densities(values, eta)
-    np.testing.assert_allclose(effects, stats.norm(0, 0.3).logpdf(eta[:, 0]))
-    seen = data.observations
+    theta = theta_of(conditional, values)
+    z = np.arange(4.0)[:, None] / 3
+    found, by_z = conditional.density(theta, z)
+    seen, eta = data.observations, 0.3 * z
     a, b = 5.0 * np.exp(eta[:, 0]), 0.4 * np.exp(0.7 * eta[:, 0])
     predicted = a[seen.subject] * np.exp(-b[seen.subject] * seen.time)
-    each = stats.norm(predicted, 0.2).logpdf(seen.value)
-    np.testing.assert_allclose(observed, np.bincount(seen.subject, each))
+    each = np.bincount(seen.subject, stats.norm(predicted, 0.2).logpdf(seen.value))
+    np.testing.assert_allclose(found, each + standard_log_density(z))
     step = 1e-6
-    gradient = densities.gradients(values, eta)[0][:, 0]
-    up, down = (densities.log_densities(values, eta + s * step)[0] for s in (1, -1))
-    np.testing.assert_allclose(gradient, (up - down) / (2 * step), rtol=1e-5)
+    up, down = (conditional.density(theta, z + s * step)[0] for s in (1, -1))
+    np.testing.assert_allclose(by_z[:, 0], (up - down) / (2 * step), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", OPTIONS)
