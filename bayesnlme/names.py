@@ -56,6 +56,10 @@ class Variability:
         """Name one effect where it is a variable of its own: ``"eta_sampled_CL"``."""
         return f"{self.effects}_sampled_{parameter}"
 
+    def scale_of(self, parameter: str) -> str:
+        """Name what multiplies an effect that a parameter shares: ``"Q_eta_scale"``."""
+        return f"{parameter}_{self.effects}_scale"
+
     def of_parameter(self, parameter: str) -> str:
         """Name one effect in equations: ``"eta_CL"``."""
         return f"{self.effects}_{parameter}"

@@ -55,6 +55,11 @@ def ode_population(ode_model, data):
 
 
 @pytest.fixture(scope="session")
+def foce_fit(model, data):
+    return bn.fit(model, data, method=bn.FOCE(), seed=1, progress=False)
+
+
+@pytest.fixture(scope="session")
 def method():
     return bn.NUTS(draws=300, tune=400, chains=4)
 

@@ -14,6 +14,7 @@ LAYERS = (
     ("structural",),
     ("model",),
     ("graph",),
+    ("marginal",),
     ("results",),
     ("inference", "simulate", "design"),
     ("diagnostics", "dosing"),

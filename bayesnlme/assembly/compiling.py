@@ -4,21 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import llvmlite.binding  # type: ignore[import-untyped]
 import numpy as np
 
 from bayesnlme.assembly.operations import write_graph
 from bayesnlme.assembly.program import Places, Program, Shape
 from bayesnlme.odes.block import Registers
+from bayesnlme.odes.linking import LINE, engine_of, fuses
 from bayesnlme.odes.vector_math import definition
-
-_llvm: Any = llvmlite.binding
 
 LANES = 8
 """Lanes of a loop: two registers of AVX2, one of AVX-512, four of NEON."""
-
-LINE = 64
-"""Bytes of a cache line. Arrays of the workspace begin with one, so a vector lies in one."""
 
 STACK = 1 << 15
 """The largest workspace, in numbers, that is kept on the stack."""
@@ -62,8 +57,7 @@ def compile_graph(
     checked : mapping of int to int
         Codes by the number of the output.
     """
-    features = _llvm.get_host_cpu_features()
-    program = Program(Registers(lanes=LANES, fma=bool(features.get("fma", True))))
+    program = Program(Registers(lanes=LANES, fma=fuses()))
     (x,) = graph.inputs
     taken = program.fresh(x.type.shape)
     given = write_graph(program, graph, {x: taken})
@@ -76,7 +70,7 @@ def compile_graph(
         status = program.choose(program.not_finite(given[number]), code, status)
     numbers = np.array([*program.numbers, *[0.0] * LANES])
     text = _text(program, taken, arguments, numbers.ctypes.data, status)
-    engine = _assembled(text)
+    engine = engine_of(text)
     return Compiled(
         address=engine.get_function_address("evaluate"),
         shapes=tuple(each.shape for each in given),
@@ -141,19 +135,3 @@ def _functions(program: Program) -> list[str]:
         program.declared |= block.declared
         waiting |= block.functions - texts.keys()
     return sorted(texts.values())
-
-
-def _assembled(text: str) -> Any:
-    _llvm.initialize_native_target()
-    _llvm.initialize_native_asmprinter()
-    machine = _llvm.Target.from_triple(_llvm.get_process_triple()).create_target_machine(
-        cpu=_llvm.get_host_cpu_name(),
-        features=_llvm.get_host_cpu_features().flatten(),
-        opt=2,
-        jit=True,
-    )
-    module = _llvm.parse_assembly(text)
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    engine = _llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
-    return engine

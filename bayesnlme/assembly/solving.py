@@ -1,18 +1,15 @@
 """The solve of a population, called from a program without numba between."""
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from pytensor.graph.basic import Constant
 
-from bayesnlme._types import Integers
 from bayesnlme.assembly.errors import NoMachineCode
 from bayesnlme.assembly.grouping import grouped_sum
 from bayesnlme.assembly.program import Places, Program
 from bayesnlme.odes import loop
-from bayesnlme.odes.checks import SUBJECTS
 from bayesnlme.odes.code import generate
 from bayesnlme.odes.schedule import Schedule
 
@@ -34,9 +31,11 @@ def write_solve(program: Program, node: Any, find: Any) -> Sequence[Places]:
     shapes = node.op.infer_shape(node, [each.shape for each in (parameters, *schedule)])
     results = [program.fresh(tuple(shape)) for shape in shapes]
     code = generate(node.op.problem, sensitivities=node.op.sensitivities)
-    given = _arguments(program, code, solver, schedule, parameters.shape)
-    _, enter = loop.entry()
-    _measure(enter, given)
+    given, kept = loop.arguments(code, solver, schedule, parameters.shape)
+    program.keep += kept
+    header = np.zeros(given[loop.N_HEADER], np.int64)
+    given[loop.HEADER] = header.ctypes.data
+    loop.measure(given)
     sizes = {
         loop.HEADER: int(given[loop.N_HEADER]),
         loop.INTEGERS: int(given[loop.N_INTEGERS]),
@@ -50,37 +49,11 @@ def write_solve(program: Program, node: Any, find: Any) -> Sequence[Places]:
         if each.size
     }
     places |= {argument: program.cleared(size) for argument, size in sizes.items()}
+    _, enter = loop.entry()
     record = program.record(given, places)
     program.enter(enter, record)
     program.enter(enter, record)
     return results
-
-
-def _arguments(
-    program: Program, code: Any, solver: Any, schedule: Schedule, shape: Sequence[int]
-) -> Integers:
-    """Return what the engine is given, but for the addresses in the workspace."""
-    table = code.compile().table
-    described, tolerances = loop.describe(code, solver)
-    program.keep += [schedule, described, tolerances, code]
-    given = np.zeros(loop.N_ARGUMENTS, np.int64)
-    given[loop.TABLE], given[loop.PROBLEM] = table, described.ctypes.data
-    given[loop.N_PROBLEM], given[loop.TOLERANCES] = len(described), tolerances.ctypes.data
-    given[loop.N_ROWS], given[loop.N_VALUES] = shape
-    given[loop.LAST] = len(schedule[SUBJECTS])
-    given[loop.N_HEADER] = loop.header_size(code)
-    count = len(schedule)
-    given[loop.SCHEDULE : loop.SCHEDULE + count] = [each.ctypes.data for each in schedule]
-    given[loop.SCHEDULE + count :] = [each.size for each in schedule]
-    return given
-
-
-def _measure(enter: int, given: Integers) -> None:
-    """Let the engine say how much memory it needs."""
-    header = np.zeros(given[loop.N_HEADER], np.int64)
-    given[loop.HEADER] = header.ctypes.data
-    if ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(enter)(given.ctypes.data):
-        raise ValueError("The arrays of the schedule do not fit the parameters or each other.")
 
 
 def write_row_gradient(program: Program, node: Any, find: Any) -> Sequence[Places]:

@@ -70,7 +70,7 @@ class Records(Columns):
     @property
     def below(self) -> Booleans:
         """Mark the records below the limit of quantification (CENS 1)."""
-        return self.censored & (self.upper == self.limit)
+        return _below(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -110,7 +110,7 @@ class Observations(Columns):
     @property
     def below(self) -> Booleans:
         """Mark the observations below the limit of quantification (CENS 1)."""
-        return self.censored & (self.upper == self.limit)
+        return _below(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -248,3 +248,7 @@ def _first_of_each(values: Values, subject: Integers, missing: Booleans) -> Valu
     owners, positions = np.unique(subject[~missing], return_index=True)
     firsts[owners] = values[~missing][positions]
     return firsts
+
+
+def _below(given: Records | Observations) -> Booleans:
+    return given.censored & (given.upper == given.limit)

@@ -7,6 +7,8 @@ from bayesnlme.diagnostics.comparison import ConvergenceWarning, loo
 from bayesnlme.diagnostics.forest import covariate_forest
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
 from bayesnlme.diagnostics.predictive import posterior_predictive, predictive_check
+from bayesnlme.diagnostics.prior import prior_predictive
+from bayesnlme.diagnostics.prior_curves import implied_curves
 from bayesnlme.diagnostics.survival import event_check
 
 __all__ = [
@@ -14,6 +16,7 @@ __all__ = [
     "category_check",
     "covariate_forest",
     "event_check",
+    "implied_curves",
     "individual_predictions",
     "loo",
     "observed_vs_predicted",
@@ -21,5 +24,6 @@ __all__ = [
     "posterior_predictive",
     "predictive_check",
     "predictive_checks",
+    "prior_predictive",
     "rank_counts",
 ]

@@ -17,6 +17,7 @@ from bayesnlme.graph.build import build
 from bayesnlme.graph.densities import draw_observations
 from bayesnlme.graph.effects import new_effects, prediction_inputs
 from bayesnlme.graph.grid import predict_draws
+from bayesnlme.model.model import Model
 from bayesnlme.results.fit import Fit
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -158,7 +159,7 @@ def predictive_check(
     parts = []
     for number, output in enumerate(fit.data.outputs):
         if output in outputs:
-            compared = _compared(fit, drawn, number)
+            compared = at_limits(fit.model, fit.data, drawn, number)
             places = time_bins(compared.time, bins or usual_bins(fit.data, compared.chosen))
             parts += [
                 compared.bin(places == place, interval).assign(output=output)
@@ -184,7 +185,7 @@ def compared_outputs(fit: Fit) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Compared:
+class Compared:
     """One output as it can be compared: values beyond a limit stand at the limit.
 
     Attributes
@@ -235,21 +236,21 @@ def band(values: Floats, interval: float) -> Floats:
     return np.asarray(np.moveaxis(quantile(values, [lower, 0.5, upper], axis=-1), 0, -1))
 
 
-def _compared(fit: Fit, replicates: Floats, number: int) -> _Compared:
+def at_limits(model: Model, data: Dataset, replicates: Floats, number: int) -> Compared:
     """Put observed and simulated values beyond a limit at the limit."""
-    observations = fit.data.observations
+    observations = data.observations
     chosen = np.flatnonzero(observations.output == number)
-    lower, upper = censoring_limits(fit.data, number)
-    marked, value = marks(fit.data)[chosen], observations.value[chosen]
+    lower, upper = censoring_limits(data, number)
+    marked, value = marks(data)[chosen], observations.value[chosen]
     simulated = replicates[:, chosen]
     limit = observations.limit[chosen]
-    if fit.model.observations[fit.data.outputs[number]].blq == "M1":
+    if model.observations[data.outputs[number]].blq == "M1":
         simulated = np.where(simulated < limit, np.nan, simulated)
     passed = {
         BELOW: ((marked == BELOW) | (value < lower), simulated < lower),
         ABOVE: ((marked == ABOVE) | (value > upper), simulated > upper),
     }
-    return _Compared(
+    return Compared(
         chosen=chosen,
         time=observations.time[chosen],
         value=np.clip(value, lower, upper),

@@ -26,6 +26,7 @@ from bayesnlme.population.effects import BoxCox
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Moved, Parameter
 from bayesnlme.population.priors import Fixed, Prior
+from bayesnlme.population.sharing import Shared
 
 type FixedEffects = tuple[Tensor, Moved, Tensor | None]
 """A typical value, the covariate effects on it with values and coefficients, Box-Cox shape."""
@@ -217,7 +218,15 @@ def _effects(
             effects = {name: each[of_interval] for name, each in effects.items()}
         for name, each in effects.items():
             found[name][layer.names] = each
+        for name, share in layer.shared.items():
+            found[name][layer.names] = _shared(layer.names.scale_of(name), share, effects)
     return found
+
+
+def _shared(scale: str, share: Shared, effects: Mapping[str, Tensor]) -> Tensor:
+    """Return the effect of another parameter, times its scale where there is one."""
+    effect = effects[share.parameter]
+    return effect if share.scale is None else variable_of(scale, share.prior()) * effect
 
 
 def _dim(variable: Tensor) -> str:

@@ -64,6 +64,16 @@ def observed_values(data: Dataset, output: str) -> Floats:
     return data.observations.value[data.observations.output == data.outputs.index(output)]
 
 
+def observed_data(population: Population) -> xr.Dataset:
+    """Return every output's observed values, dims and coords as in the graph."""
+    data = population.data
+    dims = {output: names.observation_dim(output, data.outputs) for output in data.outputs}
+    return xr.Dataset(
+        {output: (dim, observed_values(data, output)) for output, dim in dims.items()},
+        coords={dim: np.asarray(population.pymc.coords[dim]) for dim in dims.values()},
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutputDraws:
     """One output at stored draws.

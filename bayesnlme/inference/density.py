@@ -1,51 +1,17 @@
 """A PyMC model as C functions: log density with gradient, and what else a draw determines."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pymc as pm
-import pytensor
 import pytensor.tensor as pt
 from pymc.model.transform.optimization import freeze_dims_and_data
-from pytensor.compile.mode import optdb
-from pytensor.graph import clone_replace, rewrite_graph
-from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+from pytensor.graph import rewrite_graph
 
 from bayesnlme._types import Tensor
 from bayesnlme.assembly.compiling import Compiled, compile_graph
-from bayesnlme.assembly.program import Shape
-
-_EXCLUDED = ("cxx_only", "BlasOpt", "inplace")
-_SIMPLE = ("inline_ofg_expansion", "canonicalize", "specialize")
-_TRANSLATED = ("local_check_parameter_to_ninf_switch", "inline_ofg_expansion")
-REPRODUCIBLE = {"numba__fastmath": False}
-"""Compiler flags, for operations whose code numba compiles: the same bits from every build."""
-
-_QUICK = {"traceback__limit": 0}
-"""A sixth of the time would go to noting where each variable was made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Variable:
-    """A part of a draw.
-
-    Attributes
-    ----------
-    name : str
-        Its name.
-    where : slice
-        Its place in the vector.
-    shape : tuple of int
-        Its shape.
-    """
-
-    name: str
-    where: slice
-    shape: Shape
+from bayesnlme.graph.flat import FAST, SIMPLE, Variable, arranged, compiling, flat_graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,10 +45,10 @@ class Density:
 
 def compile_density(graph: pm.Model) -> Density:
     """Compile a PyMC model whose free variables are continuous."""
-    with pytensor.config.change_flags(**REPRODUCIBLE, **_QUICK):
+    with compiling():
         model = freeze_dims_and_data(graph)
         values = [model.rvs_to_values[each] for each in model.free_RVs]
-        free = _arranged([each.name for each in values], [each.type.shape for each in values])
+        free = arranged([each.name for each in values], [each.type.shape for each in values])
         x = pt.tensor("x", dtype="float64", shape=(free[-1].where.stop,))
         given = {
             value: x[each.where].reshape(each.shape)
@@ -92,26 +58,15 @@ def compile_density(graph: pm.Model) -> Density:
         rest = [each for each in model.unobserved_value_vars if each.name not in names]
         evaluate = _log_density(model, x, given)
         expand = _expansion(rest, x, given)
-    other = _arranged([each.name for each in rest], expand.shapes[1:], free[-1].where.stop)
+    other = arranged([each.name for each in rest], expand.shapes[1:], free[-1].where.stop)
     return Density(model=model, free=free, other=other, evaluate=evaluate, expand=expand)
-
-
-def _arranged(
-    names: Sequence[str], shapes: Sequence[Shape], start: int = 0
-) -> tuple[Variable, ...]:
-    sizes = [math.prod(shape) for shape in shapes]
-    ends = np.cumsum([start, *sizes]).tolist()
-    return tuple(
-        Variable(name=name, where=slice(first, last), shape=tuple(shape))
-        for name, shape, first, last in zip(names, shapes, ends, ends[1:], strict=False)
-    )
 
 
 def _log_density(model: pm.Model, x: Tensor, given: Mapping[Tensor, Tensor]) -> Compiled:
     logp: Any = rewrite_graph(model.logp(), include=["canonicalize", "stabilize"])
     slopes: Any = pt.grad(logp, list(given))
     gradient = [each.ravel() for each in slopes]
-    graph = _graph(x, [logp, pt.concatenate(gradient)], given, "fast_run")
+    graph = flat_graph(x, [logp, pt.concatenate(gradient)], given, *FAST)
     return compile_graph(
         graph,
         arguments=("n", "x", "gradient", "value", "unused"),
@@ -121,19 +76,10 @@ def _log_density(model: pm.Model, x: Tensor, given: Mapping[Tensor, Tensor]) -> 
 
 
 def _expansion(rest: Sequence[Tensor], x: Tensor, given: Mapping[Tensor, Tensor]) -> Compiled:
-    graph = _graph(x, [x, *map(pt.as_tensor, rest)], given, *_SIMPLE)
+    graph = flat_graph(x, [x, *map(pt.as_tensor, rest)], given, *SIMPLE)
     return compile_graph(
         graph,
         arguments=("n", "n_all", "x", "all", "unused"),
         outputs=["all"] * (1 + len(rest)),
         checked={},
     )
-
-
-def _graph(
-    x: Tensor, outputs: Sequence[Tensor], given: Mapping[Tensor, Tensor], *rewrites: str
-) -> Any:
-    graph = FunctionGraph([x], clone_replace(outputs, given), clone=True)
-    query = RewriteDatabaseQuery(include=[*rewrites, *_TRANSLATED], exclude=_EXCLUDED)
-    optdb.query(query).rewrite(graph)
-    return graph

@@ -1,6 +1,7 @@
 """One door to every estimator."""
 
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -12,9 +13,12 @@ from bayesnlme import names
 from bayesnlme.data import Dataset
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population, build
-from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_values
-from bayesnlme.inference.density import REPRODUCIBLE
+from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_data
+from bayesnlme.graph.flat import REPRODUCIBLE
+from bayesnlme.inference.likelihood import LikelihoodMethod, judged, maximum_likelihood
+from bayesnlme.inference.likelihood_tree import likelihood_groups
 from bayesnlme.inference.nuts import NUTS, Draws, sample
+from bayesnlme.inference.progress import SearchProgress
 from bayesnlme.model.model import Model
 from bayesnlme.results.convergence import assess
 from bayesnlme.results.fit import Fit
@@ -37,7 +41,7 @@ def fit(
     model: Model,
     data: Dataset,
     *,
-    method: NUTS | None = None,
+    method: NUTS | LikelihoodMethod | None = None,
     seed: int,
     progress: bool = True,
 ) -> Fit:
@@ -49,7 +53,7 @@ def fit(
         The model.
     data : Dataset
         The table.
-    method : NUTS, optional
+    method : NUTS, FO, FOCE, Laplace or Quadrature, optional
         The estimator and its options; ``NUTS()`` unless stated.
     seed : int
         Seed of every random number. The same seed gives the same draws to the last bit, on one
@@ -73,22 +77,49 @@ def fit(
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ModelError(f"seed={seed!r} must be a whole number of at least 0.")
     chosen = NUTS() if method is None else method
-    if not isinstance(chosen, NUTS):
+    if not isinstance(chosen, NUTS | LikelihoodMethod):
         raise ModelError(
             f"method={method!r} is no estimator. Give an object with its options, such as "
-            "bn.NUTS(draws=1000)."
+            "bn.NUTS(draws=1000) or bn.FOCE()."
         )
     population = build(model, data)
-    draws = sample(population, chosen, seed=int(seed), progress=progress)
+    if isinstance(chosen, NUTS):
+        found = _sampled(population, chosen, seed=int(seed), progress=progress)
+    else:
+        found = _maximised(population, chosen, seed=int(seed), progress=progress)
+    status, groups, seconds = found
     return Fit(
         model=model,
         data=population.data,
         method=chosen.to_dict(),
         seed=int(seed),
-        status=_status(draws),
-        tree=_tree(population, draws, seed),
-        provenance={"table_hash": data.hash, **_provenance(population, draws)},
+        status=status,
+        tree=xr.DataTree.from_dict(groups),
+        provenance={"table_hash": data.hash, **_provenance(population, seconds)},
     )
+
+
+type _Found = tuple[Status, dict[str, xr.Dataset], Mapping[str, float]]
+"""How it ended, the groups of the tree, wall times."""
+
+
+def _sampled(population: Population, method: NUTS, *, seed: int, progress: bool) -> _Found:
+    draws = sample(population, method, seed=seed, progress=progress)
+    return _status(draws), _groups(population, draws, seed), draws.seconds
+
+
+def _maximised(
+    population: Population, method: LikelihoodMethod, *, seed: int, progress: bool
+) -> _Found:
+    with SearchProgress(method.title, shown=progress) as bar:
+        estimate = maximum_likelihood(population, method, seed=seed, watch=bar.update)
+    status, attributes = judged(estimate, method)
+    groups = {
+        **likelihood_groups(population, estimate, attributes),
+        "observed_data": observed_data(population),
+        "constant_data": _constant(population.data),
+    }
+    return status, groups, estimate.seconds
 
 
 def _status(draws: Draws) -> Status:
@@ -98,34 +129,19 @@ def _status(draws: Draws) -> Status:
     return Status.CONVERGED if sound else Status.NOT_CONVERGED
 
 
-def _tree(population: Population, draws: Draws, seed: int) -> xr.DataTree:
+def _groups(population: Population, draws: Draws, seed: int) -> dict[str, xr.Dataset]:
     rng = np.random.default_rng(seed)
-    groups = {
+    return {
         "posterior": draws.posterior,
         "sample_stats": draws.sample_stats,
         "log_likelihood": log_likelihood(population, draws.posterior),
         "posterior_predictive": draw_observations(population, draws.posterior, rng),
-        "observed_data": _observed(population),
-        "constant_data": _constant(population.data, population.model, draws),
+        "observed_data": observed_data(population),
+        "constant_data": _constant(population.data).assign(_centring(population, draws)),
     }
-    return xr.DataTree.from_dict(groups)
 
 
-def _observed(population: Population) -> xr.Dataset:
-    data = population.data
-    return xr.Dataset(
-        {
-            output: (names.observation_dim(output, data.outputs), observed_values(data, output))
-            for output in data.outputs
-        },
-        coords={
-            dim: np.asarray(population.pymc.coords[dim])
-            for dim in (names.observation_dim(output, data.outputs) for output in data.outputs)
-        },
-    )
-
-
-def _constant(data: Dataset, model: Model, draws: Draws) -> xr.Dataset:
+def _constant(data: Dataset) -> xr.Dataset:
     observations = data.observations
     columns = {
         "time": observations.time,
@@ -133,16 +149,21 @@ def _constant(data: Dataset, model: Model, draws: Draws) -> xr.Dataset:
         "output_index": observations.output,
         "row": observations.row,
     }
-    coords: dict[str, Any] = {names.OBSERVATION: np.arange(data.n_observations)}
-    constant = xr.Dataset({k: (names.OBSERVATION, v) for k, v in columns.items()}, coords=coords)
+    coords = {names.OBSERVATION: np.arange(data.n_observations)}
+    return xr.Dataset({k: (names.OBSERVATION, v) for k, v in columns.items()}, coords=coords)
+
+
+def _centring(population: Population, draws: Draws) -> dict[str, xr.DataArray]:
     if draws.centring is None:
-        return constant
-    coords = {names.SUBJECT: list(data.subjects), names.EFFECT: list(model.effects)}
-    weights = xr.DataArray(draws.centring, coords, (names.SUBJECT, names.EFFECT))
-    return constant.assign({names.CENTRING: weights})
+        return {}
+    coords = {
+        names.SUBJECT: list(population.data.subjects),
+        names.EFFECT: list(population.model.effects),
+    }
+    return {names.CENTRING: xr.DataArray(draws.centring, coords, (names.SUBJECT, names.EFFECT))}
 
 
-def _provenance(population: Population, draws: Draws) -> dict[str, Any]:
+def _provenance(population: Population, seconds: Mapping[str, float]) -> dict[str, Any]:
     return {
         "model_hash": population.model.hash,
         "data_hash": population.data.hash,
@@ -152,5 +173,5 @@ def _provenance(population: Population, draws: Draws) -> dict[str, Any]:
         "platform": platform.platform(),
         "versions": {name: version(name) for name in RECORDED_PACKAGES},
         "flags": REPRODUCIBLE,
-        "seconds": {name: round(value, 2) for name, value in draws.seconds.items()},
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
     }

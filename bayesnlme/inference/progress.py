@@ -1,37 +1,28 @@
-"""A progress bar for sampling: draws, divergences, time left."""
+"""What is shown on standard error while a fit runs: draws and divergences, or steps and OFV."""
 
 import sys
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 
 
-class Progress:
-    """Show how far the chains are, on standard error; a context manager.
+class _Shown:
+    """A bar that is there while its context lasts."""
 
-    Parameters
-    ----------
-    chains : int
-        Number of chains.
-    shown : bool
-        False keeps it silent.
-    """
-
-    def __init__(self, chains: int, *, shown: bool) -> None:
-        self._bar = RichProgress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[divergences]} divergences"),
-            TimeRemainingColumn(),
-            console=Console(file=sys.stderr),
-            disable=not shown,
-        )
-        words = f"Sampling {chains} chain{'s' * (chains > 1)}"
-        self._task = self._bar.add_task(words, total=None, divergences=0)
+    def __init__(
+        self, words: str, columns: tuple[ProgressColumn, ...], *, shown: bool, **fields: Any
+    ) -> None:
+        self._bar = RichProgress(*columns, console=Console(file=sys.stderr), disable=not shown)
+        self._task = self._bar.add_task(words, total=None, **fields)
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -45,6 +36,29 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
+
+class Progress(_Shown):
+    """Show how far the chains are, on standard error; a context manager.
+
+    Parameters
+    ----------
+    chains : int
+        Number of chains.
+    shown : bool
+        False keeps it silent.
+    """
+
+    def __init__(self, chains: int, *, shown: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[divergences]} divergences"),
+            TimeRemainingColumn(),
+        )
+        words = f"Sampling {chains} chain{'s' * (chains > 1)}"
+        super().__init__(words, columns, divergences=0, shown=shown)
+
     def update(self, chains: list[Any]) -> None:
         """Take nutpie's report on its chains; called from its thread."""
         self._bar.update(
@@ -53,3 +67,27 @@ class Progress:
             total=sum(each.total_draws for each in chains),
             divergences=sum(each.divergences for each in chains),
         )
+
+
+class SearchProgress(_Shown):
+    """Show how far a search for the largest likelihood is, on standard error.
+
+    Parameters
+    ----------
+    title : str
+        The method.
+    shown : bool
+        False keeps it silent.
+    """
+
+    def __init__(self, title: str, *, shown: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            TextColumn("step {task.completed}"),
+            TextColumn("OFV {task.fields[ofv]}"),
+        )
+        super().__init__(title, columns, ofv="", shown=shown)
+
+    def update(self, step: int, value: float) -> None:
+        """Show a step's number and minus the log likelihood there."""
+        self._bar.update(self._task, completed=step, ofv=f"{2 * value:.3f}")

@@ -18,7 +18,13 @@ from scipy import special
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.observation.noise import log1mexp
-from bayesnlme.observation.outcome import Bounds, Magnitudes, magnitude, open_uniform
+from bayesnlme.observation.outcome import (
+    Bounds,
+    Magnitudes,
+    WithoutMagnitudes,
+    magnitude,
+    open_uniform,
+)
 from bayesnlme.observation.priors import increment_prior, threshold_prior
 from bayesnlme.population.priors import Fixed, Prior, Stated, prior_to_value, stated
 
@@ -26,16 +32,23 @@ LINKS = ("logit", "identity")
 
 
 @dataclass(frozen=True, slots=True)
-class BinaryOutcome:
+class _Category:
+    """What categories share."""
+
+    kind: ClassVar[str]
+    key: ClassVar[str] = "distribution"
+    scale: ClassVar[str] = "category"
+    positive: ClassVar[bool] = False
+    blq: ClassVar[str] = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class BinaryOutcome(WithoutMagnitudes, _Category):
     """Something that happens, 1, or does not, 0."""
 
     link: str = "logit"
 
     kind: ClassVar[str] = "binary"
-    key: ClassVar[str] = "distribution"
-    scale: ClassVar[str] = "category"
-    positive: ClassVar[bool] = False
-    blq: ClassVar[str] = "none"
 
     def __post_init__(self) -> None:
         if self.link not in LINKS:
@@ -45,18 +58,6 @@ class BinaryOutcome:
     def categories(self) -> tuple[int, ...]:
         """The values there are."""
         return (0, 1)
-
-    def priors(self) -> dict[str, Prior | Fixed]:
-        """Return no priors: there is nothing besides the prediction."""
-        return {}
-
-    def stated(self) -> dict[str, Any]:
-        """Return each magnitude as it was stated."""
-        return {}
-
-    def meaning(self, magnitude: str) -> str:
-        """Say what a magnitude is; there is none."""
-        raise KeyError(magnitude)
 
     def refusal(self, value: float) -> tuple[str, str] | None:
         """Say why a value is impossible and what to do, or None."""
@@ -113,17 +114,13 @@ class BinaryOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderedOutcome:
+class OrderedOutcome(_Category):
     """One of K ordered categories, whose odds move together with the prediction."""
 
     thresholds: tuple[Stated, ...]
     first: int = field(default=0, kw_only=True)
 
     kind: ClassVar[str] = "ordered"
-    key: ClassVar[str] = "distribution"
-    scale: ClassVar[str] = "category"
-    positive: ClassVar[bool] = False
-    blq: ClassVar[str] = "none"
 
     def __post_init__(self) -> None:
         given = self.thresholds

@@ -18,7 +18,7 @@ from scipy import stats
 
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.observation.gamma import log_gamma_ratio
-from bayesnlme.observation.outcome import Bounds, Magnitudes, magnitude
+from bayesnlme.observation.outcome import Bounds, Magnitudes, WithoutMagnitudes, magnitude
 from bayesnlme.population.priors import (
     Fixed,
     Prior,
@@ -60,22 +60,10 @@ class _Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class PoissonCounts(_Counts):
+class PoissonCounts(WithoutMagnitudes, _Counts):
     """Counts whose variance is their mean."""
 
     kind: ClassVar[str] = "poisson"
-
-    def priors(self) -> dict[str, Prior | Fixed]:
-        """Return no priors: there is nothing besides the mean."""
-        return {}
-
-    def stated(self) -> dict[str, Any]:
-        """Return each magnitude as it was stated."""
-        return {}
-
-    def meaning(self, magnitude: str) -> str:
-        """Say what a magnitude is; there is none."""
-        raise KeyError(magnitude)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain TOML values."""

@@ -18,6 +18,7 @@ from bayesnlme.observation.continuous import (
 from bayesnlme.observation.counts import NegativeBinomialCounts, PoissonCounts
 from bayesnlme.observation.events import TimeToEvent
 from bayesnlme.population.priors import prior_from_value
+from bayesnlme.population.spread import deviation_from_value
 
 type Observed = (
     Residual | PoissonCounts | NegativeBinomialCounts | BinaryOutcome | OrderedOutcome | TimeToEvent
@@ -87,4 +88,4 @@ def _value(output: str, name: str, value: Any) -> Any:
         return outcome_from_dict(output, value)
     if name == "thresholds" and not isinstance(value, Mapping | str):
         return [prior_from_value(each, what) for each in value]
-    return prior_from_value(value, what)
+    return deviation_from_value(value, what)

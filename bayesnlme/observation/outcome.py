@@ -125,6 +125,24 @@ class Outcome(Protocol):
         ...
 
 
+class WithoutMagnitudes:
+    """What outcomes share whose prediction says all there is to say."""
+
+    __slots__ = ()
+
+    def priors(self) -> dict[str, Prior | Fixed]:
+        """Return no priors: there is nothing besides the prediction."""
+        return {}
+
+    def stated(self) -> dict[str, Any]:
+        """Return each magnitude as it was stated; there is none."""
+        return {}
+
+    def meaning(self, magnitude: str) -> str:
+        """Say what a magnitude is; there is none."""
+        raise KeyError(magnitude)
+
+
 def open_uniform(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
     """Draw from the open interval (0, 1)."""
     return np.asarray(rng.uniform(np.finfo(float).tiny, 1.0, shape))

@@ -20,9 +20,9 @@ from bayesnlme.odes.doses import (
 )
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
-from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.schedule import Kind
 
-RECORDS = at.SCHEDULE + Schedule._fields.index("record_offsets")
+RECORDS = at.ARRAY["record_offsets"]
 _RESET, _ROW = int(Kind.RESET), int(Kind.ROW)
 _BEFORE_ALL = -(2**62)
 """The end of an infusion comes before everything else at its time."""

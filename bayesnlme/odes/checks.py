@@ -34,7 +34,7 @@ def fits(
     n_rows, n_values : int
         Shape of the parameters.
     problem : address
-        What `kernel.describe` says of the problem.
+        What `loop.describe` says of the problem.
     """
     subjects, records = lengths[SUBJECTS], lengths[RECORDS]
     seen, pairs = lengths[OBSERVATIONS], lengths[PAIRS]

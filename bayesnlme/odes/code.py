@@ -20,7 +20,8 @@ import sympy
 
 from bayesnlme.odes.derivative import derivative
 from bayesnlme.odes.emit import Code as Lines
-from bayesnlme.odes.emit import Compiled, compile_functions
+from bayesnlme.odes.emit import Compiled, compile_functions, slot
+from bayesnlme.odes.linear import Block
 from bayesnlme.odes.newton import NODES_AT_MOST, square_lines, table_lines
 from bayesnlme.odes.problem import DOSING, Problem
 from bayesnlme.odes.text import TIME, symbol
@@ -61,6 +62,10 @@ class Code:
         transition matrix.
     n_constants : int
         Parameters and constants together.
+    blocks : tuple of Block
+        The eigenvalues of a linear problem, where they have a closed form.
+    n_nodes : int
+        How many nodes the closed form of its solution takes; 0 without one.
     symbol : str
         Prefix of the names under which machine code finds them.
     lines : mapping of str to lines
@@ -86,6 +91,8 @@ class Code:
     plain: Pairs
     transition: Pairs
     n_constants: int
+    blocks: tuple[Block, ...]
+    n_nodes: int
     symbol: str
     lines: dict[str, Lines]
 
@@ -100,14 +107,16 @@ def generate(problem: Problem, *, sensitivities: bool) -> Code:
     writer = _Writer(problem, sensitivities=sensitivities)
     plain = problem.sensitive if sensitivities else ()
     transition = plain + _transition_pairs(problem)
+    blocks = problem.spectrum or ()
+    n_nodes = _n_nodes(blocks, sensitivities=sensitivities)
     lines: dict[str, Lines] = {
         "initial": writer.initial(plain),
         "readouts": writer.readouts(),
         "dosing": writer.dosing(),
-        "spectrum": writer.spectrum(),
+        "spectrum": writer.spectrum(blocks),
         "jacobian": writer.jacobian(),
-        "differences": table_lines(_n_nodes(problem, sensitivities=sensitivities)),
-        "square": square_lines(_n_nodes(problem, sensitivities=sensitivities)),
+        "differences": table_lines(n_nodes),
+        "square": square_lines(n_nodes),
     }
     for suffix, pairs in (("", plain), ("_transition", transition)):
         lines |= {name + suffix: each for name, each in writer.flow(pairs).items()}
@@ -119,6 +128,8 @@ def generate(problem: Problem, *, sensitivities: bool) -> Code:
         plain=plain,
         transition=transition,
         n_constants=len(problem.parameters) + len(writer.hoisted),
+        blocks=blocks,
+        n_nodes=n_nodes,
         symbol=f"bayesnlme_{digest[:32]}",
         lines={name: lines[name] for name in FUNCTIONS},
     )
@@ -141,14 +152,10 @@ def _transition_pairs(problem: Problem) -> Pairs:
     return tuple((i, first + k) for k, source in enumerate(sources) for i in reached[source])
 
 
-def _n_nodes(problem: Problem, *, sensitivities: bool) -> int:
+def _n_nodes(blocks: Sequence[Block], *, sensitivities: bool) -> int:
     """Return how many nodes the closed form of a linear problem takes; 0 without one."""
-    count = len(problem.states) * (1 + sensitivities) + 1
-    return count if count <= NODES_AT_MOST and problem.spectrum is not None else 0
-
-
-def _slot(block: str, index: int) -> sympy.Symbol:
-    return sympy.Symbol(f"{block}[{index}]", real=True)
+    count = sum(block.size for block in blocks) * (1 + sensitivities) + 1
+    return count if blocks and count <= NODES_AT_MOST else 0
 
 
 def _digest(lines: dict[str, Lines]) -> str:
@@ -174,8 +181,8 @@ class _Writer:
         self._parameters = range(len(problem.parameters))
         self._flow, self._direct = problem.dfdy, problem.dfdp
         self._rates = modelled_rates(problem)
-        self._place = {each: _slot("y", i) for i, each in enumerate(problem.state_symbols)} | {
-            each: _slot("c", k) for k, each in enumerate(problem.parameter_symbols)
+        self._place = {each: slot("y", i) for i, each in enumerate(problem.state_symbols)} | {
+            each: slot("c", k) for k, each in enumerate(problem.parameter_symbols)
         }
 
     def constants(self) -> Lines:
@@ -207,8 +214,7 @@ class _Writer:
                 results += [value, *(derivative(value, p) for p in problem.parameter_symbols)]
         return _shared([each.xreplace(self._place) for each in results])
 
-    def spectrum(self) -> Lines:
-        blocks = self.problem.spectrum or ()
+    def spectrum(self, blocks: Sequence[Block]) -> Lines:
         return self._lines([each for block in blocks for each in block.coefficients])
 
     def jacobian(self) -> Lines:
@@ -217,12 +223,12 @@ class _Writer:
     def flow(self, pairs: Pairs) -> dict[str, Lines]:
         """Return the right-hand side S' = J S + df/dp on packed pairs, and its derivatives."""
         problem, time = self.problem, symbol(TIME)
-        column = {pair: _slot("y", len(problem.states) + q) for q, pair in enumerate(pairs)}
+        column = {pair: slot("y", len(problem.states) + q) for q, pair in enumerate(pairs)}
         slopes = [self._slope(i, k, column) for i, k in pairs]
         whole = [*problem.rhs, *slopes]
-        added = [_slot("r", i) for i in self._states]
+        added = [slot("r", i) for i in self._states]
         added += [self._forcing(q, i, k) for q, (i, k) in enumerate(pairs)]
-        along = [_slot("v", i) for i in self._states]
+        along = [slot("v", i) for i in self._states]
         curve = [
             sympy.Add(
                 *(
@@ -251,7 +257,7 @@ class _Writer:
         if own >= 0:
             return sympy.Integer(self._rates[own] == i)
         rated = i in self._rates and k in self._parameters
-        return _slot("r", len(self._states) + q) if rated else sympy.Integer(0)
+        return slot("r", len(self._states) + q) if rated else sympy.Integer(0)
 
     def _lines(
         self, expressions: Sequence[sympy.Expr], added: Sequence[sympy.Expr] | None = None
@@ -304,7 +310,7 @@ class _Writer:
             return expression.xreplace(self._place)
         if expression not in self.hoisted:
             index = len(self.problem.parameters) + len(self.hoisted)
-            self.hoisted[expression] = _slot("c", index)
+            self.hoisted[expression] = slot("c", index)
         return self.hoisted[expression]
 
 

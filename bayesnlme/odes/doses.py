@@ -4,14 +4,13 @@ from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import integers, reals, shift
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
-from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.schedule import Kind
 from bayesnlme.odes.vector import call
 
-_FIELD = {name: at.SCHEDULE + i for i, name in enumerate(Schedule._fields)}
-AMOUNT, RATE, TIME = (_FIELD[f"record_{name}"] for name in ("amount", "rate", "time"))
-INTERVAL, STEADY_STATE = _FIELD["record_interval"], _FIELD["record_steady_state"]
-KIND, COMPARTMENT, ROW = (_FIELD[f"record_{name}"] for name in ("kind", "compartment", "row"))
-ORDER, FIRST_ROW = _FIELD["record_order"], _FIELD["start_row"]
+AMOUNT, RATE, TIME = (at.ARRAY[f"record_{name}"] for name in ("amount", "rate", "time"))
+INTERVAL, STEADY_STATE = at.ARRAY["record_interval"], at.ARRAY["record_steady_state"]
+KIND, COMPARTMENT, ROW = (at.ARRAY[f"record_{name}"] for name in ("kind", "compartment", "row"))
+ORDER = at.ARRAY["record_order"]
 
 _BOLUS, _INFUSION, _DURATION = int(Kind.BOLUS), int(Kind.INFUSION), int(Kind.DURATION)
 LAG, GIVEN, LENGTH, SPEED = range(4)

@@ -22,7 +22,7 @@ import sympy
 
 from bayesnlme.errors import ModelError
 from bayesnlme.odes.block import Block, Registers
-from bayesnlme.odes.linking import machine_of_host
+from bayesnlme.odes.linking import engine_of, fuses
 from bayesnlme.odes.vector_math import definition
 
 type Code = tuple[Sequence[tuple[sympy.Symbol, sympy.Expr]], Sequence[sympy.Expr]]
@@ -57,6 +57,11 @@ class Compiled:
     addresses: Mapping[str, int]
     ir: str
     table: int
+
+
+def slot(block: str, index: int) -> sympy.Symbol:
+    """Return the symbol of a number in one of the blocks ``y``, ``c``, ``r`` and ``v``."""
+    return sympy.Symbol(f"{block}[{index}]", real=True)
 
 
 def compile_functions(functions: Mapping[str, Code], *, symbol: str) -> Compiled:
@@ -95,11 +100,7 @@ _COMPILED: dict[str, tuple[Compiled, Any]] = {}
 
 
 def _compile(text: str, names: Sequence[str], symbol: str) -> tuple[Compiled, Any]:
-    machine = machine_of_host()
-    module = _llvm.parse_assembly(text)
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)
-    engine = _llvm.create_mcjit_compiler(module, machine)
-    engine.finalize_object()
+    engine = engine_of(text)
     address = engine.get_function_address
     _llvm.add_symbol(f"{symbol}_table", address(f"{symbol}_table"))
     compiled = Compiled(
@@ -113,9 +114,8 @@ def _compile(text: str, names: Sequence[str], symbol: str) -> tuple[Compiled, An
 @lru_cache(maxsize=1)
 def _registers() -> Registers:
     """Return the vector unit of this machine."""
-    there = _llvm.get_host_cpu_features()
-    arm = _llvm.get_process_triple().startswith(("aarch64", "arm64"))
-    return Registers(lanes=8 if there.get("avx512f") else 4, fma=arm or there.get("fma", False))
+    wide = _llvm.get_host_cpu_features().get("avx512f")
+    return Registers(lanes=8 if wide else 4, fma=fuses())
 
 
 def _module(functions: Mapping[str, Code], symbol: str) -> str:

@@ -24,7 +24,6 @@ from bayesnlme.odes.doses import (
 )
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
-from bayesnlme.odes.schedule import Schedule
 from bayesnlme.odes.sense import (
     PAIR_OFFSETS,
     START_ROW,
@@ -36,9 +35,8 @@ from bayesnlme.odes.sense import (
 )
 from bayesnlme.odes.vector import call
 
-_FIELD = {name: at.SCHEDULE + i for i, name in enumerate(Schedule._fields)}
-START_TIME, OBSERVATIONS = _FIELD["start_time"], _FIELD["observation_offsets"]
-SEEN, OUTPUT, PLACE = (_FIELD[f"observation_{name}"] for name in ("time", "output", "order"))
+START_TIME, OBSERVATIONS = at.ARRAY["start_time"], at.ARRAY["observation_offsets"]
+SEEN, OUTPUT, PLACE = (at.ARRAY[f"observation_{name}"] for name in ("time", "output", "order"))
 
 DONE, GO = range(2)
 """Subject finished; a stretch lies ahead."""
@@ -301,7 +299,7 @@ def run(w: Reals, s: Integers, lane: int, record: int, times: int) -> None:
 @routine
 def _jump(w: Reals, s: Integers, lane: int, row: int, sign: float) -> None:
     """Add the derivative of the states by time, times the derivative of the lag."""
-    slope(w, s)
+    slope(w, s, shift(w, s[at.STATE]), shift(w, s[at.SCRATCH]))
     for i in range(s[at.N_STATES]):
         speed = sign * w[s[at.SCRATCH] + i * W + lane]
         for k in range(s[at.N_PARAMETERS]):
@@ -309,16 +307,16 @@ def _jump(w: Reals, s: Integers, lane: int, row: int, sign: float) -> None:
 
 
 @routine
-def slope(w: Reals, s: Integers) -> None:
-    """Evaluate the derivative of states and columns, in all lanes."""
+def slope(w: Reals, s: Integers, y: Reals, out: Reals) -> None:
+    """Evaluate the derivative of states and columns at y, in all lanes."""
     call(
         s[at.F_RHS],
         shift(w, s[at.T]),
-        shift(w, s[at.STATE]),
+        y,
         shift(w, s[at.CONSTANTS]),
         shift(w, s[at.RATES]),
         w,
-        shift(w, s[at.SCRATCH]),
+        out,
     )
 
 

@@ -19,18 +19,17 @@ import math
 
 from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import shift
+from bayesnlme.odes.events import slope
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.newton import REACH
 from bayesnlme.odes.places import W
-from bayesnlme.odes.vector import blend, blend_all, call, combination, largest_row_sum
+from bayesnlme.odes.vector import add, blend_all, call, largest_row_sum
 
 SERIES_REACH = 2.0
 """Norm times step of the Taylor series: up to here its terms cancel by two digits at most."""
 
 _TERMS = 23
 _MOST_SQUARINGS = 60
-_add = combination([1.0])
-_add_weighted = blend(1)
 
 
 @routine
@@ -54,16 +53,16 @@ def prepare(w: Reals, s: Integers) -> None:
     factor = shift(w, s[at.FACTOR])
     for q in range(s[at.N_NODES] - 1):
         here, after = shift(vectors, q * size), shift(vectors, (q + 1) * size)
-        _flow(w, s, here, after)
+        slope(w, s, here, after)
         nodes = shift(w, s[at.NODES] + q * W)
         if any_constant:
             for lane in range(W):
                 factor[lane] = share[lane] - 1.0
-            _add(after, after, factor, constant, size, s[at.N])
+            add(after, after, factor, constant, size, s[at.N])
         for lane in range(W):
             factor[lane] = -nodes[lane]
             share[lane] *= -nodes[lane]
-        _add(after, after, factor, here, size, s[at.N])
+        add(after, after, factor, here, size, s[at.N])
 
 
 @routine
@@ -128,30 +127,17 @@ def advance(w: Reals, s: Integers) -> None:
     for i in range(size):
         trial[i] = here[i] = state[i]
     for term in range(1, _TERMS + 1):
-        _flow(w, s, here, after)
+        slope(w, s, here, after)
         if term > 1:
             for lane in range(W):
                 factor[lane] = -1.0
-            _add(after, after, factor, constant, size, n)
+            add(after, after, factor, constant, size, n)
         for lane in range(W):
             factor[lane] = w[s[at.STEP] + lane] / term
         for i in range(n):
             for lane in range(W):
                 here[i * W + lane] = after[i * W + lane] * factor[lane]
-        _add(trial, trial, one, here, size, n)
-
-
-@routine
-def _flow(w: Reals, s: Integers, y: Reals, out: Reals) -> None:
-    call(
-        s[at.F_RHS],
-        shift(w, s[at.T]),
-        y,
-        shift(w, s[at.CONSTANTS]),
-        shift(w, s[at.RATES]),
-        w,
-        out,
-    )
+        add(trial, trial, one, here, size, n)
 
 
 @routine
@@ -160,7 +146,7 @@ def _constant(w: Reals, s: Integers) -> Reals:
     zeros, out = shift(w, s[at.SCRATCH]), shift(w, s[at.LATE])
     for i in range(s[at.N] * W):
         zeros[i] = 0.0
-    _flow(w, s, zeros, out)
+    slope(w, s, zeros, out)
     return out
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.gradient import disconnected_type, grad_not_implemented
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
@@ -47,14 +48,30 @@ class RowGradient(Op):
         del node
         return [shapes[4]]
 
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
+        """Connect the output with what is multiplied."""
+        del node
+        return [[True], [True], [False], [False], [False]]
+
     def pullback(
         self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], cotangents: Sequence[Tensor]
     ) -> list[Tensor]:
-        """Refuse: the solution has first derivatives alone."""
-        raise NotImplementedError(
-            "Second derivatives of an ODE solution are not available: "
-            "differentiate its predictions once."
+        """Go back to the cotangents alone, of which the product is linear: a push-forward.
+
+        The sensitivities have no derivatives: asking for them is an error.
+        """
+        del outputs
+        _, sensitivities, offsets, rows, _ = inputs
+        (direction,) = cotangents
+        changes = (sensitivities * direction[rows]).sum(axis=1)
+        pairs = pt.arange(rows.shape[0])
+        observation = pt.searchsorted(offsets, pairs, side="right") - 1
+        total = pt.zeros_like(inputs[0])[observation].inc(changes)
+        refused = grad_not_implemented(
+            self, 1, sensitivities, "the solution has first derivatives alone"
         )
+        others = [disconnected_type() for _ in inputs[2:]]
+        return [total, refused, *others]
 
 
 def _add_up(cotangents: Any, sensitivities: Any, offsets: Any, rows: Any, parameters: Any) -> Any:

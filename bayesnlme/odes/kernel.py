@@ -14,15 +14,11 @@ from bayesnlme.odes import loop
 from bayesnlme.odes.checks import OBSERVATIONS, PAIRS, SUBJECTS
 from bayesnlme.odes.code import generate
 from bayesnlme.odes.compiling import OPTIONS, njit, types
+from bayesnlme.odes.linking import LINE
 from bayesnlme.odes.memory import address, contiguous, keep, note, number
 from bayesnlme.odes.places import W
 from bayesnlme.odes.problem import Problem
 from bayesnlme.odes.solver import Solver
-
-LINE = 64
-"""Bytes of a cache line: a vector of the workspace lies in one."""
-
-MISFIT = "The arrays of the schedule do not fit the parameters or each other."
 
 
 @lru_cache(maxsize=64)
@@ -47,7 +43,7 @@ def population_kernel(
         done = np.zeros((threads, 3), np.int64)
         share(values, vectors, prediction, sensitivity, done)
         if done[:, 0].any():
-            raise ValueError(MISFIT)
+            raise ValueError(loop.MISFIT)
         if count:
             return done[:, 1].sum(), done[:, 2].sum()
         if sensitivities:
@@ -62,7 +58,7 @@ def _part(problem: Problem, solver: Solver, *, sensitivities: bool) -> Any:
     code = generate(problem, sensitivities=sensitivities)
     code.compile()
     described, tolerances = loop.describe(code, solver)
-    n_header, (symbol, _) = loop.header_size(code), loop.entry()
+    n_header, (symbol, _) = loop.header_size(described), loop.entry()
     table = types.ExternalFunction(f"{code.symbol}_table", types.int64())
     solve = types.ExternalFunction(symbol, types.int64(types.CPointer(types.int64)))
 

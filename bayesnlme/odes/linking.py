@@ -16,6 +16,9 @@ from bayesnlme.errors import StoreError
 
 _llvm: Any = llvmlite.binding
 
+LINE = 64
+"""Bytes of a cache line. Memory to work in begins with one, so a vector lies in one."""
+
 
 def link(symbol: str, write: Callable[[], str]) -> Any:
     """Register the function `symbol` of an LLVM text; return the engine that holds it.
@@ -23,7 +26,7 @@ def link(symbol: str, write: Callable[[], str]) -> Any:
     The text is written and compiled thoroughly the first time; later processes read the machine
     code from PyTensor's cache, where its name tells the symbol and the machine.
     """
-    machine = machine_of_host()
+    machine = _machine()
     place = Path(pytensor.config.base_compiledir) / "bayesnlme" / f"{symbol}-{_host()}.o"
     code = _kept(place)
     if code is None:
@@ -58,8 +61,7 @@ _SEAL = 32
 
 def _thorough(text: str, machine: Any) -> bytes:
     """Optimise a module and return its machine code."""
-    module = _llvm.parse_assembly(text)
-    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    module = _module(text, machine)
     options = _llvm.create_pipeline_tuning_options(speed_level=2)
     builder = _llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
@@ -75,7 +77,27 @@ def _host() -> str:
     return hashlib.sha256(" ".join(said).encode()).hexdigest()[:16]
 
 
-def machine_of_host() -> Any:
+def engine_of(text: str) -> Any:
+    """Compile an LLVM text for this process alone; return the engine that holds it."""
+    machine = _machine()
+    engine = _llvm.create_mcjit_compiler(_module(text, machine), machine)
+    engine.finalize_object()
+    return engine
+
+
+def fuses() -> bool:
+    """Whether this machine multiplies and adds at once, with one rounding."""
+    arm = _llvm.get_process_triple().startswith(("aarch64", "arm64"))
+    return bool(arm or _llvm.get_host_cpu_features().get("fma", False))
+
+
+def _module(text: str, machine: Any) -> Any:
+    module = _llvm.parse_assembly(text)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
+    return module
+
+
+def _machine() -> Any:
     """Return a new description of this machine; an engine keeps the one it is given."""
     _llvm.initialize_native_target()
     _llvm.initialize_native_asmprinter()

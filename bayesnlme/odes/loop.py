@@ -4,8 +4,10 @@ It is compiled once and kept on disk, and calls the generated functions of a pro
 addresses. So a new model costs the compilation of its own equations alone.
 """
 
+import ctypes
 import threading
-from functools import partial
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +18,11 @@ from bayesnlme.errors import ModelError
 from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import integers, reals, shift
 from bayesnlme.odes.agenda import RECORDS
-from bayesnlme.odes.checks import fits
+from bayesnlme.odes.checks import SUBJECTS, fits
 from bayesnlme.odes.code import FUNCTIONS, Code, modelled_rates
 from bayesnlme.odes.compiler import compile_to_ir
 from bayesnlme.odes.digest import solver_sources
-from bayesnlme.odes.doses import STEADY_STATE
+from bayesnlme.odes.doses import ROW, STEADY_STATE
 from bayesnlme.odes.events import OBSERVATIONS
 from bayesnlme.odes.linking import link
 from bayesnlme.odes.machine import Integers, Reals, routine
@@ -56,23 +58,21 @@ _N_ARRAYS = len(Schedule._fields)
     SCHEDULE,  # the addresses of the arrays of a schedule, then their lengths
 ) = range(22)
 N_ARGUMENTS = SCHEDULE + 2 * _N_ARRAYS
+MISFIT = "The arrays of the schedule do not fit the parameters or each other."
 _SWAPPED = (FUNCTIONS.index("rhs"), FUNCTIONS.index("rhs_transition"))
-_RECORD_ROW = at.SCHEDULE + Schedule._fields.index("record_row")
 
 
 def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
     """Return what the loop needs to know of a problem: integers, by `places`, and tolerances."""
     problem, sensitivities = code.problem, code.sensitivities
     size = range(len(problem.states))
-    blocks = problem.spectrum or ()
     linear, reachable = problem.linear, problem.reachable
     apart = {problem.states.index(name) for name in problem.integrals}
-    count = len(size) * (1 + sensitivities) + 1 if code.lines["square"][1] else 0
-    method = _method(solver, linear=linear, formula=count > 0)
+    method = _method(solver, linear=linear, formula=code.n_nodes > 0)
     arrays = (
         [each for pair in code.transition for each in pair],
         list(modelled_rates(problem)),
-        [block.size for block in blocks],
+        [block.size for block in code.blocks],
         [int(i in reachable[source] and i not in apart) for source in size for i in size],
     )
     values = [
@@ -84,8 +84,8 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
         len(code.plain),
         len(code.transition),
         len(arrays[1]),
-        len(blocks),
-        count,
+        len(code.blocks),
+        code.n_nodes,
         at.METHODS.index(method),
         int(solver.method == "auto"),
         int(linear),
@@ -119,12 +119,41 @@ def _method(solver: Solver, *, linear: bool, formula: bool) -> str:
     return solver.method
 
 
-def header_size(code: Code) -> int:
+def header_size(described: IntegerArray) -> int:
     """Return the length of the header of a solve."""
-    problem, n_states = code.problem, len(code.problem.states)
-    columns = len(problem.parameters) + n_states + len(modelled_rates(problem))
-    extra = 2 * len(code.transition) + len(modelled_rates(problem)) + n_states**2
-    return at.N_FIELDS + extra + len(problem.spectrum or ()) + n_states * columns
+    n_states, n_parameters, n_rates = described[[at.N_STATES, at.N_PARAMETERS, at.N_RATES]]
+    extra = len(described) - at.N_OF_PROBLEM
+    return int(at.N_FIELDS + extra + n_states * (n_parameters + n_states + n_rates))
+
+
+def arguments(
+    code: Code, solver: Solver, vectors: Sequence[Any], shape: Sequence[int]
+) -> tuple[IntegerArray, tuple[Any, ...]]:
+    """Return what the loop is given to solve for all subjects, and what it points to.
+
+    The caller keeps what it points to, and adds the addresses of the parameters, of the results
+    and of the memory to work in.
+
+    Parameters
+    ----------
+    code : Code
+        The functions of the problem.
+    solver : Solver
+        Method and tolerances.
+    vectors : sequence of array
+        The arrays of a `Schedule`, contiguous.
+    shape : (int, int)
+        Shape of the parameters.
+    """
+    described, tolerances = describe(code, solver)
+    given = np.zeros(N_ARGUMENTS, np.int64)
+    given[TABLE], given[PROBLEM] = code.compile().table, described.ctypes.data
+    given[N_PROBLEM], given[TOLERANCES] = len(described), tolerances.ctypes.data
+    given[N_ROWS], given[N_VALUES] = shape
+    given[LAST], given[N_HEADER] = len(vectors[SUBJECTS]), header_size(described)
+    given[SCHEDULE : SCHEDULE + _N_ARRAYS] = [each.ctypes.data for each in vectors]
+    given[SCHEDULE + _N_ARRAYS :] = [each.size for each in vectors]
+    return given, (code, described, tolerances, *vectors)
 
 
 @routine
@@ -192,7 +221,7 @@ def _needs_transition(s: Integers, subject: int) -> int:
     records, seen = integers(s[RECORDS]), integers(s[OBSERVATIONS])
     pairs, needs = integers(s[PAIR_OFFSETS]), 0
     for record in range(records[subject], records[subject + 1]):
-        if integers(s[_RECORD_ROW])[record] != integers(s[START_ROW])[subject] or (
+        if integers(s[ROW])[record] != integers(s[START_ROW])[subject] or (
             integers(s[STEADY_STATE])[record] != 0
         ):
             needs = 1
@@ -242,7 +271,7 @@ def _survey(s: Integers) -> int:
         most = max(most, records[i + 1] - records[i])
         needs = max(needs, _needs_transition(s, i))
         for record in range(records[i], records[i + 1]):
-            rows = max(rows, integers(s[_RECORD_ROW])[record] - starts[i] + 1)
+            rows = max(rows, integers(s[ROW])[record] - starts[i] + 1)
     s[at.N_EVENTS] = 2 * most + 2
     s[at.N_ROWS] = rows
     return needs
@@ -280,3 +309,21 @@ def entry() -> tuple[str, int]:
         if symbol not in _ENTRY:
             _ENTRY[symbol] = link(symbol, partial(compile_to_ir, enter, name=symbol))
     return symbol, _ENTRY[symbol].get_function_address(symbol)
+
+
+@lru_cache(maxsize=1)
+def function() -> Any:
+    """Return the loop as a function of Python; it takes the address of its arguments."""
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(entry()[1])
+
+
+def measure(given: IntegerArray) -> None:
+    """Let the loop fill its header, and say how much memory it needs.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit each other.
+    """
+    if function()(given.ctypes.data) != 0:
+        raise ValueError(MISFIT)

@@ -23,6 +23,7 @@ from collections.abc import Sequence
 import sympy
 
 from bayesnlme.odes.emit import Code as Lines
+from bayesnlme.odes.emit import slot
 
 NODES_AT_MOST = 9
 """Four states with sensitivities and a constant input."""
@@ -39,10 +40,10 @@ def table_lines(n_nodes: int) -> Lines:
 
     Entry (i, j) of the exponential, i <= j, by rows; `scale` is what stands beside the diagonal.
     """
-    nodes = [_slot("y", q) for q in range(n_nodes)]
+    nodes = [slot("y", q) for q in range(n_nodes)]
     if not nodes:
         return [], []
-    shift, scale = _slot("y", n_nodes), _slot("y", n_nodes + 1)
+    shift, scale = slot("y", n_nodes), slot("y", n_nodes + 1)
     lines: list[tuple[sympy.Symbol, sympy.Expr]] = []
 
     def name(expression: sympy.Expr) -> sympy.Symbol:
@@ -74,7 +75,7 @@ def table_lines(n_nodes: int) -> Lines:
 
 def square_lines(n_nodes: int) -> Lines:
     """Return ``y`` = a triangular table -> its square."""
-    place = {entry: _slot("y", at) for at, entry in enumerate(_entries(n_nodes))}
+    place = {entry: slot("y", at) for at, entry in enumerate(_entries(n_nodes))}
     squares = [
         sympy.Add(*(place[i, k] * place[k, j] for k in range(i, j + 1)))
         for i, j in _entries(n_nodes)
@@ -84,7 +85,3 @@ def square_lines(n_nodes: int) -> Lines:
 
 def _entries(n_nodes: int) -> Sequence[tuple[int, int]]:
     return [(i, j) for i in range(n_nodes) for j in range(i, n_nodes)]
-
-
-def _slot(block: str, index: int) -> sympy.Symbol:
-    return sympy.Symbol(f"{block}[{index}]", real=True)

@@ -28,22 +28,13 @@ from bayesnlme.odes.digest import digest, solver_sources
 from bayesnlme.odes.gradient import RowGradient
 from bayesnlme.odes.kernel import population_kernel
 from bayesnlme.odes.problem import Problem
-from bayesnlme.odes.schedule import Schedule
+from bayesnlme.odes.schedule import REAL_FIELDS, Schedule
 from bayesnlme.odes.solver import Solver
 
 type Shape = tuple[Any, ...]
 
 KERNEL_VERSION = 2
 """Counts changes of meaning that the text of the sources does not show."""
-
-_REAL = (
-    "start_time",
-    "record_time",
-    "record_amount",
-    "record_rate",
-    "record_interval",
-    "observation_time",
-)
 
 
 class PopulationSolve(Op):
@@ -73,13 +64,22 @@ class PopulationSolve(Op):
         self.sensitivities = sensitivities
         self.key = solve_key(problem, solver)
 
+    @property
+    def roughness(self) -> float:
+        """Relative size of the jumps in a solution where its steps change: the tolerance.
+
+        Equations that are solved exactly have none but those of rounding.
+        """
+        exact = self.problem.linear and self.solver.method in {"auto", "closed_form", "expm"}
+        return 1e-14 if exact else self.solver.rtol
+
     def make_node(self, *inputs: Tensor) -> Apply[Any]:
         """Check the number of inputs and bring them to their types."""
         names = Schedule._fields
         parameters, *arrays = inputs
         checked = [pt.as_tensor(parameters, dtype="float64", ndim=2)]
         for name, array in zip(names, arrays, strict=True):
-            dtype = "float64" if name in _REAL else "int64"
+            dtype = "float64" if name in REAL_FIELDS else "int64"
             checked.append(pt.cast(pt.as_tensor(array, ndim=1), dtype))
         outputs = [pt.vector(dtype="float64")]
         if self.sensitivities:
@@ -112,7 +112,7 @@ class PopulationSolve(Op):
 
     def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
         """Connect both outputs with the real-valued inputs alone."""
-        real = [True, *(name in _REAL for name in Schedule._fields)]
+        real = [True, *(name in REAL_FIELDS for name in Schedule._fields)]
         return [[each] * len(node.outputs) for each in real]
 
     def pullback(
@@ -132,7 +132,9 @@ class PopulationSolve(Op):
             cotangents[0], outputs[1], schedule.pair_offsets, schedule.pair_row, inputs[0]
         )
         others = [
-            grad_not_implemented(self, position, array) if name in _REAL else disconnected_type()
+            grad_not_implemented(self, position, array)
+            if name in REAL_FIELDS
+            else disconnected_type()
             for position, (name, array) in enumerate(
                 zip(Schedule._fields, schedule, strict=True), 1
             )

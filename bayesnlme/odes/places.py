@@ -20,7 +20,7 @@ def _fields(number: int) -> range:
     return range(first, _count)
 
 
-# of the problem and how to solve it: what `describe` in kernel.py lists, in this order
+# of the problem and how to solve it: what `describe` in loop.py lists, in this order
 (
     N_STATES,
     N_PARAMETERS,
@@ -79,6 +79,9 @@ USERS = _fields(4).start
 
 SCHEDULE = _fields(len(Schedule._fields)).start
 """The addresses of the arrays of a schedule."""
+
+ARRAY = {name: SCHEDULE + i for i, name in enumerate(Schedule._fields)}
+"""Where the address of each stands."""
 
 # places of integers, one for each lane
 (

@@ -19,6 +19,7 @@ from bayesnlme.odes.addresses import shift
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
 from bayesnlme.odes.vector import (
+    add,
     blend,
     call,
     combination,
@@ -191,7 +192,6 @@ _to_right = [combination(C[i, :i].tolist()) for i in range(1, 8)]
 _x1, _x2, _x3, _x4, _x5, _x6, _x7 = _to_stage
 _r1, _r2, _r3, _r4, _r5, _r6, _r7 = _to_right
 _to_solution = combination([*A[7].tolist(), 1.0])
-_to_drift = combination([1.0])
 _to_dense, _to_line = blend(8), blend(1)
 _NODES, _DRIFT = tuple(NODES.tolist()), tuple(DRIFT.tolist())
 _H = tuple(tuple(row) for row in H.tolist())
@@ -273,7 +273,7 @@ def _right(w: Reals, s: Integers, y: Reals, stage: int) -> None:
     if s[at.TIMED] and _DRIFT[stage] != 0.0:
         for lane in range(W):
             time[lane] = _DRIFT[stage] * w[s[at.STEP] + lane]
-        _to_drift(out, out, time, shift(w, s[at.LATE]), 0, s[at.N])
+        add(out, out, time, shift(w, s[at.LATE]), 0, s[at.N])
 
 
 @routine
@@ -330,7 +330,7 @@ def _solve(w: Reals, s: Integers, stage: int) -> None:
         scratch,
     )
     packed, solved = shift(k, n * W), shift(w, s[at.DENSE])
-    _to_drift(packed, packed, one, scratch, 0, m)
+    add(packed, packed, one, scratch, 0, m)
     for column in range(s[at.N_COLUMNS]):
         there = False
         for i in range(n):

@@ -92,3 +92,16 @@ class Schedule(NamedTuple):
     observation_order: Any
     pair_offsets: Any
     pair_row: Any
+
+
+REAL_FIELDS = frozenset(
+    {
+        "start_time",
+        "record_time",
+        "record_amount",
+        "record_rate",
+        "record_interval",
+        "observation_time",
+    }
+)
+"""The arrays of a `Schedule` that hold real numbers; the others hold integers."""

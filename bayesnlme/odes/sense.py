@@ -16,10 +16,9 @@ from bayesnlme.odes import places as at
 from bayesnlme.odes.addresses import integers, shift
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
-from bayesnlme.odes.schedule import Schedule
 
-PAIR_OFFSETS = at.SCHEDULE + Schedule._fields.index("pair_offsets")
-PAIR_ROW, START_ROW = PAIR_OFFSETS + 1, at.SCHEDULE + Schedule._fields.index("start_row")
+PAIR_OFFSETS, PAIR_ROW = at.ARRAY["pair_offsets"], at.ARRAY["pair_row"]
+START_ROW = at.ARRAY["start_row"]
 
 
 @routine

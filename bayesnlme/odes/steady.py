@@ -123,7 +123,7 @@ def _move(w: Reals, s: Integers, lane: int, sign: float) -> None:
     ends move: a term at each of its ends, and one where an infusion stops.
     """
     sense = _cycle_sense(w, s, lane)
-    slope(w, s)
+    slope(w, s, shift(w, s[at.STATE]), shift(w, s[at.SCRATCH]))
     for i in range(s[at.N_STATES]):
         speed = sign * w[s[at.SCRATCH] + i * W + lane]
         for k in range(s[at.N_PARAMETERS]):
@@ -320,7 +320,7 @@ def _linearize(w: Reals, s: Integers, lane: int) -> bool:
     for j in range(n):
         w[s[at.STATE] + j * W + lane] = guess[j]
     start_anew(w, s, lane)
-    slope(w, s)
+    slope(w, s, shift(w, s[at.STATE]), shift(w, s[at.SCRATCH]))
     for j in range(n):
         for k in range(n):
             system[j * width + k] = _slope_column(w, s, lane, j, m + k)

@@ -37,6 +37,10 @@ def combination(weights: Sequence[float]) -> Operation:
     return operation(Reals, Reals, Reals, Reals, int, int)(body)
 
 
+add = combination([1.0])
+"""``target = start + factor * source``."""
+
+
 def blend(count: int) -> Operation:
     """Return ``(target, start, weights, sources, stride, n)``: a sum with weights by lane.
 

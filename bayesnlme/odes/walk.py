@@ -28,7 +28,7 @@ from bayesnlme.odes.events import (
 from bayesnlme.odes.machine import Integers, Reals, routine
 from bayesnlme.odes.places import W
 from bayesnlme.odes.steady import seek, turn
-from bayesnlme.odes.vector import call, choose, combination, copy, scaled_squares
+from bayesnlme.odes.vector import add, call, choose, copy, scaled_squares
 
 START, ARRIVED, PASSED, GAVE_UP = range(1, 5)
 """What an integrator outside asks for."""
@@ -45,8 +45,6 @@ _SHORT = 1.0
 every further one; the series has no such loss."""
 
 _LONG_SERIES = 3000.0
-_add = combination([1.0])
-_less = combination([-1.0])
 
 
 @routine
@@ -231,7 +229,7 @@ def _first_steps(w: Reals, s: Integers) -> None:
         h[lane] = min(span, 0.01 * math.sqrt(d0[lane] / d1[lane]) if known else 1e-6 * span)
         time[lane] = w[s[at.T] + lane] + h[lane]
     choose(shift(w, s[at.SLOPES]), slope, mask, n)
-    _add(x, u, h, slope, 0, n)
+    add(x, u, h, slope, 0, n)
     call(s[at.F_RHS], time, x, c, r, w, later)
     s[at.CALLS] += 2
     scaled_squares(later, slope, u, u, tolerance, rtol, n, d2)

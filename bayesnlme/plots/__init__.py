@@ -6,11 +6,13 @@ from bayesnlme.plots.events import event_check
 from bayesnlme.plots.forest import covariate_forest
 from bayesnlme.plots.individual import individual_fits, observed_vs_predicted
 from bayesnlme.plots.predictive import predictive_check
+from bayesnlme.plots.prior import implied_curves
 
 __all__ = [
     "category_check",
     "covariate_forest",
     "event_check",
+    "implied_curves",
     "individual_fits",
     "observed_vs_predicted",
     "predictive_check",

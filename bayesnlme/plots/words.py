@@ -81,6 +81,26 @@ def _within(table: xr.Dataset) -> xr.DataArray:
     return (table["observed"] >= lower) & (table["observed"] <= upper)
 
 
+def implied_curves(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of what a prior implies."""
+    bins = table.isel(bin=np.flatnonzero(table["output"] == output))
+    drawn = f"{table.attrs['draws'] - table.attrs['failed']} draws from the prior"
+    if table.attrs["scales"][output] == "category":
+        panels = len(set(bins["category"].values.tolist()))
+        return (
+            f"Shares of {panels} categories of {output} through time, one panel each: bands of 50 "
+            f"and 95 % of {drawn}, and the observed shares as points."
+        )
+    mine = table["observation_output"].values == output
+    values, marked = table["value"].values[mine], table["mark"].values[mine]
+    unit = table.attrs["units"][output]
+    return (
+        f"{output} through time: bands of 50 and 95 % of the observations in {drawn} "
+        f"({_range(bins['simulated'].values, unit)}), and {values.size} observations as points "
+        f"({_range(values, unit)}).{_apart(int((marked != '').sum()))}"
+    )
+
+
 def _apart(count: int) -> str:
     return f" {count} censored observations are triangles at their limit." if count else ""
 

@@ -16,6 +16,7 @@ from bayesnlme.errors import FitError
 from bayesnlme.model.model import Model
 from bayesnlme.results import store, summary
 from bayesnlme.results.convergence import Convergence, assess
+from bayesnlme.results.likelihood import CovarianceKind, Likelihood
 from bayesnlme.results.status import Status
 
 
@@ -37,7 +38,8 @@ class Fit:
         How it ended.
     tree : xarray.DataTree
         ArviZ's tree: posterior, sample_stats, log_likelihood, posterior_predictive,
-        observed_data, constant_data.
+        observed_data, constant_data. Of a likelihood: estimates, likelihood, individual,
+        residuals, observed_data, constant_data.
     provenance : mapping
         Hashes of model and data, versions, flags, times.
     """
@@ -55,9 +57,56 @@ class Fit:
         object.__setattr__(self, "provenance", MappingProxyType(dict(self.provenance)))
 
     @property
+    def has_draws(self) -> bool:
+        """Whether there are draws of a posterior; otherwise a likelihood was maximised."""
+        return "posterior" in self.tree.children
+
+    @property
     def posterior(self) -> xr.Dataset:
-        """The draws, dims (chain, draw, ...)."""
+        """The draws, dims (chain, draw, ...).
+
+        Raises
+        ------
+        FitError
+            If there are none, because a likelihood was maximised.
+        """
+        if not self.has_draws:
+            raise FitError(
+                f"{self.method['name']} gives estimates and no draws of a posterior; use "
+                "method=bn.NUTS() for these."
+            )
         return self.tree["posterior"].to_dataset()
+
+    @property
+    def likelihood(self) -> Likelihood:
+        """The likelihood's part: OFV, criteria, standard errors, shrinkage, trace.
+
+        Raises
+        ------
+        FitError
+            If a posterior was sampled instead.
+        """
+        if self.has_draws:
+            raise FitError(
+                f"{self.method['name']} samples a posterior, which has no largest likelihood. Fit "
+                "with method=bn.FOCE(), bn.Laplace(), bn.Quadrature() or bn.SAEM()."
+            )
+        return Likelihood(model=self.model, data=self.data, tree=self.tree)
+
+    @property
+    def ofv(self) -> float:
+        """Objective function value, -2 log likelihood with all constants."""
+        return self.likelihood.ofv
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, OFV + 2 p."""
+        return self.likelihood.aic
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's criterion with the number of subjects, OFV + p log N."""
+        return self.likelihood.bic
 
     @property
     def convergence(self) -> Convergence:
@@ -67,37 +116,48 @@ class Fit:
     @property
     def converged(self) -> bool:
         """Whether the fit may be read as a final result."""
-        return self.status is Status.CONVERGED
+        return self.status in {Status.CONVERGED, Status.AT_BOUND}
 
     @property
     def estimates(self) -> pd.Series:
-        """Posterior means of the population parameters, by name."""
-        return self.summary()["mean"]
+        """Estimates of the population parameters by name: of a posterior its means."""
+        return self.summary()["mean"] if self.has_draws else self.likelihood.estimates()
 
-    def summary(self, *, interval: float = 0.95) -> pd.DataFrame:
+    def summary(
+        self, *, interval: float = 0.95, covariance: CovarianceKind = "hessian"
+    ) -> pd.DataFrame:
         """Tabulate the population parameters.
 
         Parameters
         ----------
         interval : float
-            Probability of the equal-tailed interval.
+            Probability of the interval.
+        covariance : "hessian", "scores" or "sandwich"
+            What the standard errors of a likelihood's estimates are made from, see
+            :meth:`Likelihood.covariance`.
 
         Returns
         -------
         DataFrame
             A row for each typical value, covariate coefficient, random-effect SD, correlation and
-            residual magnitude; columns ``mean``, ``sd``, ``median``, ``lower``, ``upper``
-            (equal-tailed), ``cv_percent`` (the coefficient of variation that an SD on the log
-            scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
-            ``.attrs`` holds the interval and the status.
+            residual magnitude. Of a posterior the columns ``mean``, ``sd``, ``median``, ``lower``,
+            ``upper`` (equal-tailed), ``cv_percent`` (the coefficient of variation that an SD on the
+            log scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
+            Of a likelihood ``estimate``, ``se``, ``rse_percent``, ``lower``, ``upper`` (Wald's, of
+            positive ones on the log scale, of correlations on Fisher's), ``cv_percent``,
+            ``shrinkage_percent``, ``unit``. ``.attrs`` holds the interval and the status.
         """
-        table = summary.tabulate(self.model, self.posterior, self.data.units, interval)
+        if self.has_draws:
+            table = summary.tabulate(self.model, self.posterior, self.data.units, interval)
+        else:
+            table = self.likelihood.table(interval, covariance)
         table.attrs["status"] = str(self.status)
         return table
 
     def __repr__(self) -> str:
         counts = f"{self.data.n_subjects} subjects, {self.data.n_observations} observations"
-        numbers = self.summary().drop(columns="mcse_mean").to_string(float_format="{:.4g}".format)
+        table = self.summary().drop(columns="mcse_mean", errors="ignore")
+        numbers = table.to_string(float_format="{:.4g}".format)
         return (
             f"Fit of {self.model.name} by {self.method['name']} ({counts}), seed {self.seed}\n"
             f"{self.verdict}\n\n{numbers}"
@@ -106,6 +166,8 @@ class Fit:
     @property
     def verdict(self) -> str:
         """How the fit ended, in words and numbers."""
+        if not self.has_draws:
+            return self.likelihood.verdict
         found = self.convergence
         if self.status is not Status.INTERRUPTED:
             return found.verdict
@@ -128,6 +190,8 @@ class Fit:
     def individual(self, parameter: str) -> xr.DataArray:
         """Return the draws of an individual parameter, dims (chain, draw, subject).
 
+        Of a likelihood its values at the modes of the random effects, dim ``subject``.
+
         Where it depends on a covariate that varies within a subject, the last dim is ``interval``,
         labelled by subject and start such as ``"7@24"``.
 
@@ -138,11 +202,16 @@ class Fit:
         """
         if parameter not in self.model.parameters:
             raise KeyError(parameter)
-        return self.posterior[parameter]
+        return self.tree["posterior" if self.has_draws else "individual"].to_dataset()[parameter]
 
     @property
     def predictions(self) -> xr.DataArray:
-        """Individual predictions at the observations, dims (chain, draw, observation)."""
+        """Individual predictions at the observations, dims (chain, draw, observation).
+
+        Of a likelihood those at the modes of the random effects, dim ``observation``.
+        """
+        if not self.has_draws:
+            return self.tree["individual"].to_dataset()[names.PREDICTION]
         return self.posterior[names.PREDICTION]
 
     def observation_frame(self) -> pd.DataFrame:

@@ -22,7 +22,8 @@ from bayesnlme.data.events import (
 )
 from bayesnlme.data.rows import Rows
 from bayesnlme.structural.custom import OdeStructure
-from bayesnlme.structural.superposition import ARRAYS, CENTRAL, DEPOT, superpose
+from bayesnlme.structural.superposition import ARRAYS, superpose
+from bayesnlme.structural.superposition_terms import CENTRAL, DEPOT
 
 _MOST_PAIRS = 8
 """Doses for each observation, on average, beyond which the walk is the faster way."""

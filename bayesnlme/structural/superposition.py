@@ -24,7 +24,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.gradient import DisconnectedType, disconnected_type
+from pytensor.gradient import DisconnectedType, disconnected_type, grad_not_implemented
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
@@ -34,15 +34,13 @@ from bayesnlme.assembly.operations import Find
 from bayesnlme.assembly.program import Places, Program
 from bayesnlme.odes import compiling
 from bayesnlme.odes.digest import sources_digest
+from bayesnlme.structural import superposition_terms as terms
 from bayesnlme.structural.superposition_lanes import write_add_up, write_superpose
 
-DEPOT, CENTRAL = 0, 1
 ARRAYS = ("row", "offsets", "elapsed", "amount", "duration", "compartment")
 _WHOLE = ("row", "offsets", "compartment")
-_SOURCE = sources_digest([Path(__file__), Path(compiling.__file__)])
-_SMALL = 0.1
-_TERMS = 10
-_PHI_SERIES = tuple((-1.0) ** n / math.factorial(n + 1) for n in range(_TERMS))
+_SOURCE = sources_digest(Path(each) for each in (__file__, terms.__file__, compiling.__file__))
+_TERMS = len(terms.PHI_SERIES)
 
 
 class Superpose(Op):
@@ -145,6 +143,25 @@ class _AddUp(Op):
         del node
         return [shapes[3]] * 3
 
+    def connection_pattern(self, node: Apply[Any]) -> list[list[bool]]:
+        """Connect the outputs with what is multiplied."""
+        del node
+        return [[True] * 3, [True] * 3, [False] * 3, [False] * 3]
+
+    def pullback(
+        self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], cotangents: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Go back to the cotangents alone, of which the product is linear: a push-forward."""
+        del outputs
+        _, sensitivities, row, _ = inputs
+        changes = [
+            sensitivities[:, k] * each[row]
+            for k, each in enumerate(cotangents)
+            if not isinstance(each.type, DisconnectedType)
+        ]
+        refused = grad_not_implemented(self, 1, sensitivities, "there are no second derivatives")
+        return [sum(changes[1:], start=changes[0]), refused, *(disconnected_type() for _ in "23")]
+
     def write_machine_code(
         self, program: Program, node: Apply[Any], find: Find
     ) -> Sequence[Places]:
@@ -179,7 +196,7 @@ def _kernel(  # noqa: PLR0913, PLR0917  the inputs of the operation
             k = CL_by_row[last] * per_volume
         total, by_k, by_ka = 0.0, 0.0, 0.0
         for i in range(offsets[j], offsets[j + 1]):
-            if compartment[i] == CENTRAL:
+            if compartment[i] == terms.CENTRAL:
                 held, held_by_k = _into_central(k, elapsed[i], duration[i])
                 held_by_ka = 0.0
             else:
@@ -266,10 +283,10 @@ def _central_while_infused(k: float, ka: float, t: float) -> tuple[float, float,
 @compiling.njit
 def _phi(x: float) -> tuple[float, float]:
     """(1 - exp(-x))/x and its derivative; by the series where x is small."""
-    if abs(x) < _SMALL:
+    if abs(x) < terms.SMALL:
         value, slope = 0.0, 0.0
         for n in range(_TERMS - 1, -1, -1):
-            value, slope = _PHI_SERIES[n] + x * value, value + x * slope
+            value, slope = terms.PHI_SERIES[n] + x * value, value + x * slope
         return value, slope
     decay, inverse = math.exp(-x), 1 / x
     value = (1 - decay) * inverse
@@ -283,7 +300,7 @@ def _second_difference(a: float, b: float) -> tuple[float, float, float]:
     By (phi(a) - exp(-a) phi(b - a))/b, and where b is small by the series in the complete
     symmetric polynomials h_m = a^m + b h_(m-1) with coefficients (-1)^m / (m + 2)!.
     """
-    if b >= _SMALL:
+    if b >= terms.SMALL:
         left, left_slope = _phi(a)
         right, right_slope = _phi(b - a)
         decay = math.exp(-a)

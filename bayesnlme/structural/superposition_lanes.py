@@ -4,7 +4,6 @@ The pairs of one kind of dose are one loop over lanes; formulas and limits are t
 kernel, both sides of each limit are computed and one is selected.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -17,10 +16,9 @@ from bayesnlme.assembly.operations import Find
 from bayesnlme.assembly.program import Places, Program
 from bayesnlme.odes.block import Block
 from bayesnlme.odes.vector_math import polynomial
+from bayesnlme.structural.superposition_terms import CENTRAL, PHI_SERIES, SMALL
 
-_SMALL, _TERMS = 0.1, 10
-_PHI = tuple((-1.0) ** n / math.factorial(n + 1) for n in range(_TERMS))
-_PHI_SLOPE = tuple((n + 1) * _PHI[n + 1] for n in range(_TERMS - 1))
+_SLOPE_SERIES = tuple(n * PHI_SERIES[n] for n in range(1, len(PHI_SERIES)))
 
 
 def write_superpose(program: Program, node: Any, find: Find) -> Sequence[Places]:
@@ -28,7 +26,7 @@ def write_superpose(program: Program, node: Any, find: Find) -> Sequence[Places]
     ka, CL, V = (find(each) for each in node.inputs[:3])
     row, offsets, elapsed, amount, duration, compartment = (each.data for each in node.inputs[3:])
     pair = np.repeat(np.arange(row.size), np.diff(offsets))
-    kinds = 2 * (compartment == 1) + (duration > 0)
+    kinds = 2 * (compartment == CENTRAL) + (duration > 0)
     if not set(kinds.tolist()) <= _KINDS.keys():
         raise NoMachineCode(node.op)
     per_volume, k = program.elementwise(
@@ -120,12 +118,12 @@ def _bateman(block: Block, k: str, ka: str, t: str) -> tuple[str, str, str]:
 
 def _phi(block: Block, x: str) -> tuple[str, str]:
     """(1 - exp(-x))/x and its derivative; by the series where x is small."""
-    near, near_slope = polynomial(block, x, _PHI), polynomial(block, x, _PHI_SLOPE)
+    near, near_slope = polynomial(block, x, PHI_SERIES), polynomial(block, x, _SLOPE_SERIES)
     decay = block.call("exp", block.neg(x))
     inverse = block.div(block.constant(1.0), x)
     far = block.mul(block.sub(block.constant(1.0), decay), inverse)
     far_slope = block.mul(block.sub(decay, far), inverse)
-    small = block.compare("olt", block.intrinsic("fabs", x), block.constant(_SMALL))
+    small = block.compare("olt", block.intrinsic("fabs", x), block.constant(SMALL))
     return block.select(small, near, far), block.select(small, near_slope, far_slope)
 
 

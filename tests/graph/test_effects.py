@@ -8,12 +8,13 @@ from scipy import special, stats
 
 import bayesnlme as bn
 from bayesnlme.graph.effects import new_effects
-from bayesnlme.graph.subjects import subject_densities
 from bayesnlme.inference.density import compile_density
 from bayesnlme.inference.native import LogDensity
+from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.model.content import model_from_dict
 from bayesnlme.model.toml import parse_model, write_model
 from tests.conftest import draw_points, frame
+from tests.marginal.points import theta_of
 
 ROWS = [(i, t, 0, 0, 1, 5.0 + i + t) for i in (1, 2, 3) for t in (0.0, 1.0, 2.0)]
 HALF = np.sqrt(np.pi / 2)
@@ -86,13 +87,16 @@ def test_heavy_tails_may_be_centred(data):
 
 
 def test_densities_of_subjects_know_heavy_tails(data):
-    densities = subject_densities(bn.build(shapes_model(), data))
-    eta = np.random.default_rng(1).normal(0, 0.4, (3, 3))
+    conditional = Conditional(bn.build(shapes_model(), data))
     values = {"omega_a": 0.3, "omega_b": 0.5, "b_df": 4.0, "a_boxcox": 0.3}
-    found = densities.log_densities(values, eta)[1]
-    expected = stats.norm.logpdf(eta[:, 0], 0, 0.3) + stats.t.logpdf(eta[:, 1], 4, 0, 0.5)
-    expected += stats.t.logpdf(eta[:, 2], 3, 0, 0.6)
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    theta = theta_of(conditional, values)
+    z = np.random.default_rng(1).normal(0, 1, (3, 3))
+    f = conditional.individual(theta, z)["prediction"].values
+    seen = conditional.population.data.observations
+    own = np.bincount(seen.subject, weights=stats.norm.logpdf(seen.value, f, 1.0))
+    expected = own + stats.norm.logpdf(z[:, 0]) + stats.t.logpdf(z[:, 1], 4)
+    expected += stats.t.logpdf(z[:, 2], 3)
+    np.testing.assert_allclose(conditional.density(theta, z)[0], expected, rtol=1e-10)
 
 
 def test_new_subjects_have_the_tails_of_the_model():

@@ -8,10 +8,11 @@ from scipy import stats
 import bayesnlme as bn
 from bayesnlme.graph.densities import log_likelihood
 from bayesnlme.graph.grid import at_times
-from bayesnlme.graph.subjects import subject_densities
 from bayesnlme.inference.density import compile_density
 from bayesnlme.inference.native import LogDensity
+from bayesnlme.marginal.conditional import Conditional
 from tests.graph.test_outcomes import FAST, draws_of
+from tests.marginal.points import standard_log_density, theta_of
 
 TE, SHAPE = 6.0, 1.4
 WEIBULL = stats.weibull_min(SHAPE, scale=TE)
@@ -133,14 +134,15 @@ def test_the_graph_and_the_log_likelihood_agree(population):
 def test_the_subjects_densities_agree(population):
     _, posterior = draws_of(population)
     found, seen = log_likelihood(population, posterior), population.data.observations
-    by_subject = subject_densities(population)
+    conditional = Conditional(population)
     for k in range(2):
-        values = {name: posterior[name].values[0, k] for name in by_subject.parameters}
-        density, _ = by_subject.log_densities(values, posterior["eta"].values[0, k])
+        theta = theta_of(conditional, {n: v.values[0, k] for n, v in posterior.items()})
+        z = posterior["eta_standard"].values[0, k]
         joined = np.empty(len(seen))
         for number, output in enumerate(population.data.outputs):
             joined[seen.output == number] = found[output].values[0, k]
-        expected = np.bincount(seen.subject, weights=joined)
+        expected = np.bincount(seen.subject, weights=joined) + standard_log_density(z)
+        density = conditional.density(theta, z)[0]
         np.testing.assert_allclose(density, expected, rtol=1e-6, atol=1e-8)
 
 

@@ -15,11 +15,12 @@ from bayesnlme.data import read_data
 from bayesnlme.data.rows import parameter_rows
 from bayesnlme.graph.build import build
 from bayesnlme.graph.grid import at_times, predict_draws
-from bayesnlme.graph.subjects import subject_densities
+from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.model.model import Model
 from bayesnlme.observation.continuous import additive
 from bayesnlme.population import covariates
 from bayesnlme.population.parameters import LogitNormal, LogNormal, Normal
+from tests.marginal.points import standard_log_density, theta_of
 
 FAST = "FAST_COMPILE"
 TABLE = [
@@ -263,20 +264,21 @@ VALUES = {
 
 
 def test_densities_of_subjects_with_several_intervals(population):
-    densities = subject_densities(population)
-    eta = np.array([[0.2, -0.1], [0.3, 0.1]])
+    conditional = Conditional(population)
+    z = np.array([[0.2, -0.1], [0.3, 0.1]]) / VALUES["omega"]
     point = {f"{name}_log__": np.log(VALUES[name]) for name in ("omega", "CL_pop", "V_pop")}
     point |= {name: VALUES[name] for name in ("CL_WT", "CL_FOOD", "V_AGE")}
-    point["eta_standard"] = eta / VALUES["omega"]
+    point["eta_standard"] = z
     each = stats.norm.logpdf([9.0, 8, 6, 5, 7, 3], predicted_by_hand(point), 0.5)
-    found = densities.log_densities(VALUES, eta)[0]
-    np.testing.assert_allclose(found, [each[:4].sum(), each[4:].sum()], rtol=1e-12)
-    gradients = sum(densities.gradients(VALUES, eta))
+    theta = theta_of(conditional, VALUES)
+    found, by_z = conditional.density(theta, z)
+    expected = np.array([each[:4].sum(), each[4:].sum()]) + standard_log_density(z)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
     for k in range(2):
         step = 1e-5 * np.eye(2)[k]
-        above, below = (sum(densities.log_densities(VALUES, eta + s * step)) for s in (1, -1))
-        np.testing.assert_allclose(gradients[:, k], (above - below) / 2e-5, rtol=1e-6)
-    moved = densities.log_densities(VALUES, eta + np.array([[0, 0], [0.1, 0]]))[0]
+        above, below = (conditional.density(theta, z + s * step)[0] for s in (1, -1))
+        np.testing.assert_allclose(by_z[:, k], (above - below) / 2e-5, rtol=1e-6)
+    moved = conditional.density(theta, z + np.array([[0, 0], [0.1, 0]]))[0]
     assert np.flatnonzero(moved != found).tolist() == [1]
 
 

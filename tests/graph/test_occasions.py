@@ -6,11 +6,12 @@ from scipy import special, stats
 
 import bayesnlme as bn
 from bayesnlme.graph.grid import at_times
-from bayesnlme.graph.subjects import subject_densities
 from bayesnlme.inference.density import compile_density
 from bayesnlme.inference.native import LogDensity
+from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.reports.content import parameter_groups
 from tests.conftest import draw_points, frame
+from tests.marginal.points import standard_log_density, theta_of
 
 FAST = "FAST_COMPILE"
 COLUMNS = "ID TIME EVID AMT CMT DV OCC"
@@ -193,22 +194,22 @@ def test_other_times_and_observations_left_out_keep_the_occasions(data, populati
         assert graph["interval_occasion"].get_value().tolist() == [0, 1, 0, 2, 3]
 
 
-def test_densities_of_subjects_are_conditional_on_the_occasions(population):
-    densities = subject_densities(population)
-    assert "kappa" in densities.parameters
-    rng = np.random.default_rng(1)
-    kappa, eta = rng.normal(0, 0.2, (4, 2)), rng.normal(0, 0.2, (2, 1))
+def test_densities_of_subjects_given_their_occasions(population):
+    conditional = Conditional(population)
     values = {"CL_pop": 2.0, "V_pop": 10.0, "omega": [0.3], "omega_iov_CL": 0.2}
-    values |= {"omega_iov_V": 0.2, "iov_corr_V_CL_partial": [0.5], "kappa": kappa}
-    found = densities.log_densities(values | {"conc_additive": 0.5}, eta)
+    values |= {"omega_iov_V": 0.2, "iov_corr_V_CL_partial": [0.5], "conc_additive": 0.5}
+    theta = theta_of(conditional, values)
+    z = np.random.default_rng(1).normal(0, 1, (2, 5))
+    effects = conditional.individual(theta, z)
+    eta, kappa = effects["eta"].values, effects["kappa"].values
     occasion = np.array([0, 0, 1, 1, 1, 0, 2, 2, 3])
     subject = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1])
     CL = 2.0 * np.exp(eta[subject, 0] + kappa[occasion, 0])
     f = amounts(CL, 10 * np.exp(kappa[occasion, 1]))
     seen = np.array([value for *_, value, _ in RECORDS])
     each = stats.norm.logpdf(seen[~np.isnan(seen)], f, 0.5)
-    np.testing.assert_allclose(found[0], [each[:4].sum(), each[4:].sum()], rtol=1e-10)
-    np.testing.assert_allclose(found[1], stats.norm.logpdf(eta[:, 0], 0, 0.3), rtol=1e-10)
+    expected = np.array([each[:4].sum(), each[4:].sum()]) + standard_log_density(z)
+    np.testing.assert_allclose(conditional.density(theta, z)[0], expected, rtol=1e-10)
 
 
 N_SUBJECTS, N_OCCASIONS, N_SEEN = 20, 3, 2

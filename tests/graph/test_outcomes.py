@@ -1,5 +1,7 @@
 """Every kind of outcome in the graph: one density, wherever it is asked for."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pymc as pm
@@ -11,9 +13,12 @@ import bayesnlme as bn
 from bayesnlme import names
 from bayesnlme.graph.densities import draw_observations, log_likelihood
 from bayesnlme.graph.grid import at_times, observation_quantiles
-from bayesnlme.graph.subjects import subject_densities
 from bayesnlme.inference.density import compile_density
 from bayesnlme.inference.native import LogDensity
+from bayesnlme.marginal.conditional import Conditional
+from tests.marginal.points import standard_log_density, theta_of
+
+check = partial(bn.check, identifiability=False)
 
 FAST = "FAST_COMPILE"
 TABLE = pd.DataFrame({
@@ -92,13 +97,13 @@ def test_the_subjects_densities_agree():
     population = population_of("M4")
     _, posterior = draws_of(population)
     likelihood = log_likelihood(population, posterior)["z"].values[0]
-    by_subject = subject_densities(population)
+    conditional = Conditional(population)
     for k in range(2):
-        values = {name: posterior[name].values[0, k] for name in by_subject.parameters}
-        found, _ = by_subject.log_densities(values, posterior["eta"].values[0, k])
+        theta = theta_of(conditional, {n: v.values[0, k] for n, v in posterior.items()})
+        z = posterior["eta_standard"].values[0, k]
         subject = population.data.observations.subject
-        expected = np.bincount(subject, weights=likelihood[k])
-        np.testing.assert_allclose(found, expected, rtol=1e-11)
+        expected = np.bincount(subject, weights=likelihood[k]) + standard_log_density(z)
+        np.testing.assert_allclose(conditional.density(theta, z)[0], expected, rtol=1e-11)
 
 
 def test_gradients_of_the_compiled_density(population):
@@ -140,7 +145,7 @@ def test_quantiles_at_other_times(population):
 
 
 def test_nothing_stands_in_the_way(population):
-    found = bn.check(population.model, population.data)
+    found = check(population.model, population.data)
     assert [each for each in found if each.severity == "error"] == []
 
 

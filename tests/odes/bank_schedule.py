@@ -1,6 +1,5 @@
 """From the plain tables of `tests/reference` to the problems and schedules of the engine."""
 
-import ctypes
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -9,22 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from bayesnlme.odes import loop
-from bayesnlme.odes.code import generate
+from bayesnlme.odes.backends.drive import Solve
 from bayesnlme.odes.problem import problem_from_text
-from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.schedule import REAL_FIELDS, Kind, Schedule
 
 BANK = Path(__file__).parents[1] / "reference" / "bank.json"
 EQUATIONS = ("rhs", "outputs", "initial", "lag", "bioavailability", "duration", "rate")
-REAL = frozenset(
-    {
-        "start_time",
-        "record_time",
-        "record_amount",
-        "record_rate",
-        "record_interval",
-        "observation_time",
-    }
-)
 
 
 @cache
@@ -52,38 +41,10 @@ def solve(problem, solver, parameters, schedule):
     It is called by its address: numba's wrapper of a kernel, which other tests go through, takes a
     second to compile for every model and every tolerance.
     """
-    enter, table, described, tolerances, n_header = _prepared(problem, solver)
-    prediction = np.empty(len(schedule.observation_time))
-    sensitivity = np.empty((len(schedule.pair_row), len(problem.parameters)))
-    header, given = np.zeros(n_header, np.int64), np.zeros(loop.N_ARGUMENTS, np.int64)
-    parameters = np.ascontiguousarray(parameters, np.float64)
-    addresses = {
-        loop.PROBLEM: described,
-        loop.TOLERANCES: tolerances,
-        loop.PARAMETERS: parameters,
-        loop.PREDICTION: prediction,
-        loop.SENSITIVITY: sensitivity,
-        loop.HEADER: header,
-    }
-    for field, array in addresses.items():
-        given[field] = array.ctypes.data
-    given[loop.TABLE] = table
-    given[loop.N_PROBLEM], given[loop.N_HEADER] = len(described), len(header)
-    given[loop.N_ROWS], given[loop.N_VALUES] = parameters.shape
-    given[loop.LAST] = len(schedule.start_time)
-    given[loop.SCHEDULE :] = [each.ctypes.data for each in schedule] + [len(e) for e in schedule]
-    assert enter(given.ctypes.data) == 0, "the arrays do not fit each other"
-    integers, reals = np.zeros(given[loop.N_INTEGERS], np.int64), np.zeros(given[loop.N_REALS])
-    given[loop.INTEGERS], given[loop.WORK] = integers.ctypes.data, reals.ctypes.data
-    enter(given.ctypes.data)
-    return Solved(prediction=prediction, sensitivity=sensitivity, steps=int(given[loop.TAKEN]))
-
-
-@cache
-def _prepared(problem, solver):
-    code = generate(problem, sensitivities=True)
-    enter = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(loop.entry()[1])
-    return enter, code.compile().table, *loop.describe(code, solver), loop.header_size(code)
+    walk = Solve(problem, solver, parameters, schedule, sensitivities=True)
+    walk.run()
+    steps = int(walk.given[loop.TAKEN])
+    return Solved(prediction=walk.prediction, sensitivity=walk.sensitivity, steps=steps)
 
 
 def problem_of(model):
@@ -101,9 +62,14 @@ def schedule_of(problem, subjects):
     for table, n_rows in subjects:
         _flatten(columns, problem, table, first_row)
         first_row += n_rows
+    return as_arrays(columns)
+
+
+def as_arrays(columns):
+    """Make a schedule of lists by the names of its arrays."""
     return Schedule(
         **{
-            name: np.array(values, np.float64 if name in REAL else np.int64)
+            name: np.array(values, np.float64 if name in REAL_FIELDS else np.int64)
             for name, values in columns.items()
         }
     )

@@ -1,21 +1,14 @@
-import numpy as np
+from types import SimpleNamespace
+
 import pytest
 
 from bayesnlme.math import exp
+from bayesnlme.odes import linking
 from bayesnlme.odes.op import compiled_kernel
 from bayesnlme.odes.schedule import Kind, Schedule
 from bayesnlme.odes.solver import Solver
 from bayesnlme.odes.trace import trace
-
-REAL = {
-    "start_time",
-    "record_time",
-    "record_amount",
-    "record_rate",
-    "record_interval",
-    "observation_time",
-}
-
+from tests.odes.bank_schedule import as_arrays
 
 RECORD = tuple(name for name in Schedule._fields if name.startswith("record_"))[1:]
 
@@ -55,12 +48,7 @@ def _schedule(*subjects, start=None):
                 columns[name].append(value)
         columns["record_offsets"].append(len(columns["record_time"]))
         columns["observation_offsets"].append(len(columns["observation_time"]))
-    return Schedule(
-        **{
-            name: np.array(values, np.float64 if name in REAL else np.int64)
-            for name, values in columns.items()
-        }
-    )
+    return as_arrays(columns)
 
 
 @pytest.fixture(scope="session")
@@ -121,3 +109,16 @@ def turnover():
 @pytest.fixture(scope="session")
 def turnover_kernel(turnover):
     return compiled_kernel(turnover, Solver(), sensitivities=True)
+
+
+def cache_in(place, patch):
+    config = SimpleNamespace(base_compiledir=str(place))
+    patch.setattr(linking, "pytensor", SimpleNamespace(config=config))
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """Let nothing of these tests stay in the cache of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        cache_in(tmp_path_factory.mktemp("cache"), patch)
+        yield

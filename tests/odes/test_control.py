@@ -14,21 +14,14 @@ from bayesnlme.odes.control import appraisal, control, count, first, only
 from bayesnlme.odes.machine import Reals, operation, routine
 from bayesnlme.odes.places import W
 from bayesnlme.odes.vector import load, number, save
-from tests.odes.test_machine import cache_in, compiled
+from tests.odes.test_machine import compiled
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 FIELDS = at.WEIGHTS - at.T
 SCRATCH = [at.FACTOR - at.T, at.STRETCH - at.T, at.MEMORY_NEXT - at.T]
 ALL = 2**W - 1
 STABLE = 2.5
 _SMALLEST = np.finfo(float).tiny
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    """Let nothing of these tests stay in the cache of the machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        cache_in(tmp_path_factory.mktemp("cache"), patch)
-        yield
 
 
 def elementwise(write):

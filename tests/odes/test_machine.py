@@ -11,7 +11,6 @@ import sys
 import textwrap
 from fractions import Fraction
 from functools import partial
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +20,9 @@ from bayesnlme.odes.addresses import integers, reals, shift
 from bayesnlme.odes.compiler import compile_to_ir
 from bayesnlme.odes.linking import link
 from bayesnlme.odes.machine import Integers, Reals, ir, operation, routine
+from tests.odes.conftest import cache_in
 
+pytestmark = pytest.mark.usefixtures("own_cache")
 NUMBER = itertools.count()
 C_TYPES = {float: ctypes.c_double, int: ctypes.c_int64, bool: ctypes.c_bool, None: None}
 C_TYPES |= {Reals: ctypes.c_void_p, Integers: ctypes.c_void_p}
@@ -29,19 +30,6 @@ SCALE, OFFSET = 2.5, 3
 TABLE = (0.5, -1.25, 8.0)
 PRIMES = (2, 3, 5, 7)
 NESTED = ((1.0, 2.0), (3.0, 4.0))
-
-
-def cache_in(place, patch):
-    config = SimpleNamespace(base_compiledir=str(place))
-    patch.setattr(linking, "pytensor", SimpleNamespace(config=config))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    """Let nothing of these tests stay in the cache of the machine."""
-    with pytest.MonkeyPatch.context() as patch:
-        cache_in(tmp_path_factory.mktemp("cache"), patch)
-        yield
 
 
 def compiled(entry):

@@ -15,7 +15,7 @@ from bayesnlme.data import read_data
 from bayesnlme.data.rows import parameter_rows
 from bayesnlme.errors import DataError
 from bayesnlme.odes.problem import problem_from_text
-from bayesnlme.odes.schedule import Kind, Schedule
+from bayesnlme.odes.schedule import REAL_FIELDS, Kind, Schedule
 from bayesnlme.odes.solver import Solver
 from bayesnlme.structural.custom import OdeStructure
 from bayesnlme.structural.schedule import make_schedule
@@ -25,14 +25,6 @@ PLAIN = {
     "ID": 1, "TIME": 0.0, "EVID": 0, "AMT": 0.0, "CMT": None, "RATE": 0.0,
     "II": 0.0, "ADDL": 0, "SS": 0, "DVID": None, "DV": None, "WT": 70.0,
 }  # fmt: skip
-REAL = {
-    "start_time",
-    "record_time",
-    "record_amount",
-    "record_rate",
-    "record_interval",
-    "observation_time",
-}
 
 
 def dose(time, amount=10.0, **more):
@@ -95,7 +87,7 @@ def test_subjects_without_changes_have_one_row_each(problem):
     assert schedule.observation_order.tolist() == [2, 4, 8]
     assert pairs_of(schedule) == [[0], [1], [2]]
     for name, array in schedule._asdict().items():
-        assert array.dtype == (np.float64 if name in REAL else np.int64), name
+        assert array.dtype == (np.float64 if name in REAL_FIELDS else np.int64), name
     again = make_schedule(problem, data, parameter_rows(data, ["WT"]))
     for name in Schedule._fields:
         np.testing.assert_array_equal(getattr(again, name), getattr(schedule, name))

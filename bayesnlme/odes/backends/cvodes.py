@@ -69,21 +69,14 @@ class Cvodes(Backend):
 
     def __init__(self, problem: Problem, solver: Solver) -> None:
         _sundials()
-        self._recipe = problem, solver
+        super().__init__(problem, solver)
         self._equations = compile_equations(problem)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._recipe
-
     @override
-    def integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
-        if not stretch.finite:
-            return stretch.failed()
-        states, sensitivities = stretch.failed()
-        first = stretch.instants
-        states[:first], sensitivities[:first] = stretch.state, stretch.sensitivity
-        memory = _Memory(Motion(self._equations, stretch), self._recipe[1], stretch)
-        for place in range(first, len(stretch.times)):
+    def _integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
+        states, sensitivities = stretch.begun()
+        memory = _Memory(Motion(self._equations, stretch), self._solver, stretch)
+        for place in range(stretch.instants, len(stretch.times)):
             if not memory.advance(stretch.times[place]):
                 return stretch.failed()
             states[place], sensitivities[place] = memory.state, memory.sensitivity

@@ -1,6 +1,5 @@
 """A solve begun from Python; another integrator may move between the events, which stay ours."""
 
-import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from bayesnlme.odes import places as at
 from bayesnlme.odes.backends import Backend, Stretch, open_backend
 from bayesnlme.odes.checks import OBSERVATIONS, PAIRS, SUBJECTS
 from bayesnlme.odes.code import generate
-from bayesnlme.odes.kernel import MISFIT
 from bayesnlme.odes.places import W
 from bayesnlme.odes.problem import Problem
 from bayesnlme.odes.solver import Solver
@@ -89,21 +87,18 @@ class Solve:
         self.outside = solver.backend != "numba"
         if self.outside:
             self.backend: Backend = open_backend(problem, solver)
-        self.enter: Any = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(loop.entry()[1])
-        self.given = np.zeros(loop.N_ARGUMENTS, np.int64)
+        self.enter = loop.function()
         values = np.ascontiguousarray(parameters, dtype=np.float64)
         vectors = [np.ascontiguousarray(each) for each in arrays]
-        described, tolerances = loop.describe(code, solver)
+        self.given, kept = loop.arguments(code, solver, vectors, values.shape)
         self.prediction = np.empty(len(vectors[OBSERVATIONS]))
         n_pairs = len(vectors[PAIRS]) if sensitivities else 0
         self.sensitivity = np.empty((n_pairs, len(problem.parameters)))
         self.failures = np.zeros((len(vectors[SUBJECTS]), 3))
-        header = np.zeros(loop.header_size(code), np.int64)
+        header = np.zeros(self.given[loop.N_HEADER], np.int64)
         self.seen = vectors[OBSERVATIONS]
-        self.kept = (values, vectors, described, tolerances, header)
+        self.kept = (values, header, *kept)
         addresses = {
-            loop.PROBLEM: described,
-            loop.TOLERANCES: tolerances,
             loop.PARAMETERS: values,
             loop.PREDICTION: self.prediction,
             loop.SENSITIVITY: self.sensitivity,
@@ -112,18 +107,10 @@ class Solve:
         }
         for field, array in addresses.items():
             self.given[field] = array.ctypes.data
-        self.given[loop.TABLE] = code.compile().table
-        self.given[loop.N_PROBLEM], self.given[loop.N_HEADER] = len(described), len(header)
-        self.given[loop.N_ROWS], self.given[loop.N_VALUES] = values.shape
-        self.given[loop.LAST] = len(vectors[SUBJECTS])
-        first = loop.SCHEDULE
-        self.given[first : first + len(vectors)] = [each.ctypes.data for each in vectors]
-        self.given[first + len(vectors) :] = [len(each) for each in vectors]
 
     def run(self) -> None:
         """Walk through all subjects: another integrator in the first lane, or ours in all."""
-        if self.enter(self.given.ctypes.data) != 0:
-            raise ValueError(MISFIT)
+        loop.measure(self.given)
         self.s = np.zeros(self.given[loop.N_INTEGERS], np.int64)
         self.w = np.zeros(self.given[loop.N_REALS])
         self.given[loop.INTEGERS] = self.s.ctypes.data

@@ -40,19 +40,14 @@ class Reference(Backend):
     """
 
     def __init__(self, problem: Problem, solver: Solver) -> None:
-        self._recipe = problem, solver
+        super().__init__(problem, solver)
         self._equations = compile_equations(problem)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self._recipe
-
     @override
-    def integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
-        if not stretch.finite:
-            return stretch.failed()
+    def _integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
         system = _System(Motion(self._equations, stretch), stretch)
         with np.errstate(all="ignore"):
-            path = self._solve(system, self._recipe[1].method)
+            path = self._solve(system, self._solver.method)
         return stretch.failed() if path is None else (path[:, :, 0], path[:, :, 1:])
 
     def _solve(self, system: "_System", method: str) -> Floats | None:
@@ -69,14 +64,14 @@ class Reference(Backend):
             return None
 
     def _walk(self, system: "_System", method: Any, *, patient: bool) -> Floats | None:
-        stretch, steps, held = system.stretch, self._recipe[1].max_steps, 0
+        stretch, steps, held = system.stretch, self._solver.max_steps, 0
         path = np.empty((len(stretch.times), *system.shape))
         walker = method(
             system,
             stretch.start,
             _beside(stretch.state, stretch.sensitivity),
             stretch.times[0],
-            rtol=max(self._recipe[1].rtol, 100 * np.finfo(float).eps),  # the least it takes
+            rtol=max(self._solver.rtol, 100 * np.finfo(float).eps),  # the least it takes
             atol=_beside(stretch.tolerance, stretch.sensitivity_tolerance),
         )
         for place, time in enumerate(stretch.times):

@@ -1,11 +1,14 @@
 """One smooth stretch of one subject, and what integrates it."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from bayesnlme._types import Floats, Integers
+from bayesnlme.odes.problem import Problem
+from bayesnlme.odes.solver import Solver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,12 +92,33 @@ class Stretch:
         k, (n, q) = len(self.times), self.sensitivity.shape
         return np.full((k, n), np.nan), np.full((k, n, q), np.nan)
 
+    def begun(self) -> tuple[Floats, Floats]:
+        """Return the answer at the `instants`, which is the start, and NaN behind them."""
+        states, sensitivities = self.failed()
+        first = self.instants
+        states[:first], sensitivities[:first] = self.state, self.sensitivity
+        return states, sensitivities
 
-class Backend(Protocol):
-    """Integrates smooth stretches of one problem; may be called from several threads."""
+
+class Backend(ABC):
+    """Integrates smooth stretches of one problem; may be called from several threads.
+
+    A copy in another process is opened anew.
+    """
+
+    def __init__(self, problem: Problem, solver: Solver) -> None:
+        self._problem, self._solver = problem, solver
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._problem, self._solver)
 
     def integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
         """Return states (k, n) and sensitivities (k, n, q) at the wanted times.
 
         Both are NaN everywhere where the solve fails; no number makes it raise.
         """
+        return self._integrate(stretch) if stretch.finite else stretch.failed()
+
+    @abstractmethod
+    def _integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
+        """Return the same for a stretch whose numbers are finite."""

@@ -54,16 +54,11 @@ class Sunode(Backend):
     """
 
     def __init__(self, problem: Problem, solver: Solver) -> None:
-        self._problem, self._solver = problem, solver
+        super().__init__(problem, solver)
         self._open()
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._problem, self._solver)
-
     @override
-    def integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
-        if not stretch.finite:
-            return stretch.failed()
+    def _integrate(self, stretch: Stretch) -> tuple[Floats, Floats]:
         if self._process != os.getpid():
             self._open_after_fork()
         engine = self._pool.get()
@@ -86,9 +81,8 @@ class Sunode(Backend):
         self._open()
 
     def _solve(self, engine: Any, stretch: Stretch) -> tuple[Floats, Floats]:
-        states, sensitivities = stretch.failed()
+        states, sensitivities = stretch.begun()
         first = stretch.instants
-        states[:first], sensitivities[:first] = stretch.state, stretch.sensitivity
         if first == len(stretch.times):
             return states, sensitivities
         unit = stretch.tolerance / self._solver.atol

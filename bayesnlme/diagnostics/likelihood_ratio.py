@@ -1,0 +1,156 @@
+r"""The likelihood-ratio test of nested models, with variances at the edge of what is possible.
+
+Under the small model twice the difference of the log likelihoods follows :math:`\chi^2` with as
+many degrees of freedom as parameters were dropped [Wilks1938]_, unless one of them is a variance,
+which cannot be negative: then it follows a mixture of such distributions [Self1987]_,
+[Stram1994]_. For one variance dropped, with c covariances and q other parameters,
+
+.. math:: \tfrac12 \chi^2_{q + c} + \tfrac12 \chi^2_{q + c + 1};
+
+for k of them without covariances :math:`\sum_j \binom{k}{j} 2^{-k} \chi^2_{q + j}`, if their
+estimates are uncorrelated. For several with covariances the weights have no closed form, and
+:math:`\chi^2_{q + c + k}` is an upper bound of the probability.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from bayesnlme.errors import FitError
+from bayesnlme.names import LAYERS
+from bayesnlme.results.fit import Fit, require_fit
+
+type Mixture = tuple[tuple[int, float], ...]
+"""Degrees of freedom and the weight of each."""
+
+_LEAST = -1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LikelihoodRatioTest:
+    """The result of a likelihood-ratio test.
+
+    Attributes
+    ----------
+    statistic : float
+        Difference of the objective function values.
+    dropped : tuple of str
+        Estimates that the small model lacks.
+    mixture : tuple
+        Degrees of freedom of the reference distribution, each with its weight.
+    p_value : float
+        Probability of a larger statistic under the small model.
+    is_bound : bool
+        Whether the probability is an upper bound.
+    """
+
+    statistic: float
+    dropped: tuple[str, ...]
+    mixture: Mixture
+    p_value: float
+    is_bound: bool
+
+    def __str__(self) -> str:
+        reference = " + ".join(
+            f"chi2({df})" if weight == 1 else f"{weight:g} chi2({df})"
+            for df, weight in self.mixture
+        )
+        sign = "<=" if self.is_bound else "="
+        return (
+            f"Likelihood ratio {self.statistic:.3f} against {reference}: p {sign} "
+            f"{self.p_value:.3g}. The small model lacks {', '.join(self.dropped)}."
+        )
+
+
+def likelihood_ratio_test(small: Fit, large: Fit) -> LikelihoodRatioTest:
+    """Test whether a model may be reduced to one nested in it.
+
+    Parameters
+    ----------
+    small, large : Fit
+        Fits of one table by one method; the estimates of the small model are among those of the
+        large one.
+
+    Returns
+    -------
+    LikelihoodRatioTest
+        With the mixture of chi-squares where a variance was dropped.
+
+    Raises
+    ------
+    FitError
+        If the fits differ in table or method, have not converged, have draws, count priors, or are
+        not nested, or if the large model's likelihood is smaller.
+    """
+    for each in (small, large):
+        require_fit(each)
+        _require_maximum(each)
+    if small.data.hash != large.data.hash:
+        raise FitError("The two fits are of different tables: their likelihoods do not compare.")
+    if small.likelihood.title != large.likelihood.title:
+        raise FitError(
+            f"One fit is by {small.likelihood.title}, the other by {large.likelihood.title}: "
+            "different approximations of the likelihood do not compare."
+        )
+    dropped = _dropped(small, large)
+    statistic = small.ofv - large.ofv
+    if statistic < _LEAST:
+        raise FitError(
+            f"The large model's OFV is {-statistic:.3g} higher than the small one's: its search "
+            "ended at a lower top. Fit it again with more starts."
+        )
+    mixture, is_bound = reference(dropped)
+    tail = [weight * _tail(max(statistic, 0.0), df) for df, weight in mixture]
+    return LikelihoodRatioTest(
+        statistic=statistic,
+        dropped=dropped,
+        mixture=mixture,
+        p_value=float(sum(tail)),
+        is_bound=is_bound,
+    )
+
+
+def reference(dropped: tuple[str, ...]) -> tuple[Mixture, bool]:
+    """Return the reference distribution for what was dropped, and whether it is a bound."""
+    variances = sum(each.startswith(tuple(f"{layer.sd}[" for layer in LAYERS)) for each in dropped)
+    correlations = sum(
+        each.startswith(tuple(f"{layer.corr}[" for layer in LAYERS)) for each in dropped
+    )
+    others = len(dropped) - variances
+    if variances == 0:
+        return ((others, 1.0),), False
+    if variances > 1 and correlations:
+        return ((len(dropped), 1.0),), True
+    weights = stats.binom.pmf(np.arange(variances + 1), variances, 0.5)
+    return tuple((others + j, float(weight)) for j, weight in enumerate(weights)), False
+
+
+def _tail(statistic: float, df: int) -> float:
+    return float(stats.chi2.sf(statistic, df)) if df else float(statistic <= 0)
+
+
+def _dropped(small: Fit, large: Fit) -> tuple[str, ...]:
+    few, many = small.estimates.index, large.estimates.index
+    foreign = [each for each in few if each not in many]
+    if foreign:
+        raise FitError(
+            f"The models are not nested: the small one estimates {', '.join(foreign)}, which the "
+            "large one does not."
+        )
+    dropped = tuple(each for each in many if each not in few)
+    if not dropped:
+        raise FitError("Both models estimate the same: there is nothing to test.")
+    return dropped
+
+
+def _require_maximum(fit: Fit) -> None:
+    if fit.has_draws:
+        raise FitError(
+            f"{fit.method['name']} samples a posterior; a likelihood-ratio test needs largest "
+            "likelihoods, as bn.FOCE(), bn.Laplace() or bn.Quadrature() give them."
+        )
+    if not fit.converged:
+        raise FitError(f"The fit of {fit.model.name} is not final. {fit.verdict}")
+    if fit.method.get("priors"):
+        raise FitError(f"The fit of {fit.model.name} counts priors: it is no largest likelihood.")

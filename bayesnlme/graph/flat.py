@@ -1,0 +1,70 @@
+"""Parts of a PyMC model as graphs of one flat vector, ready to be compiled."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytensor
+from pytensor.compile.mode import optdb
+from pytensor.graph import clone_replace
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.rewriting.db import RewriteDatabaseQuery
+
+from bayesnlme._types import Tensor
+from bayesnlme.assembly.program import Shape
+
+FAST = ("fast_run",)
+SIMPLE = ("canonicalize", "specialize")
+REPRODUCIBLE = {"numba__fastmath": False}
+"""Compiler flags, for operations whose code numba compiles: the same bits from every build."""
+
+_EXCLUDED = ("cxx_only", "BlasOpt", "inplace")
+_TRANSLATED = ("local_check_parameter_to_ninf_switch", "inline_ofg_expansion")
+_QUICK = {"traceback__limit": 0}
+"""A sixth of the time would go to noting where each variable was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Variable:
+    """A part of a draw.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    where : slice
+        Its place in the vector.
+    shape : tuple of int
+        Its shape.
+    """
+
+    name: str
+    where: slice
+    shape: Shape
+
+
+def compiling() -> Any:
+    """Return the context in which graphs are made and compiled."""
+    return pytensor.config.change_flags(**REPRODUCIBLE, **_QUICK)
+
+
+def arranged(names: Sequence[str], shapes: Sequence[Shape], start: int = 0) -> tuple[Variable, ...]:
+    """Place variables one after the other in a flat vector."""
+    sizes = [math.prod(shape) for shape in shapes]
+    ends = np.cumsum([start, *sizes]).tolist()
+    return tuple(
+        Variable(name=name, where=slice(first, last), shape=tuple(shape))
+        for name, shape, first, last in zip(names, shapes, ends, ends[1:], strict=False)
+    )
+
+
+def flat_graph(
+    x: Tensor, outputs: Sequence[Tensor], given: Mapping[Tensor, Tensor], *rewrites: str
+) -> Any:
+    """Return the graph from `x` to the outputs, rewritten, with what is `given` put in."""
+    graph = FunctionGraph([x], clone_replace(outputs, given), clone=True)
+    query = RewriteDatabaseQuery(include=[*rewrites, *_TRANSLATED], exclude=_EXCLUDED)
+    optdb.query(query).rewrite(graph)
+    return graph

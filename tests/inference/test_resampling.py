@@ -1,0 +1,80 @@
+"""The bootstrap and profiles of the likelihood."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import optimize
+
+import bayesnlme as bn
+from tests.inference.lines import exact_log_likelihood, sleep
+
+
+@pytest.fixture(scope="module")
+def sleep_fit():
+    return bn.fit(*sleep(), method=bn.FO(), seed=1, progress=False)
+
+
+def test_a_profile_is_that_of_the_exact_likelihood(sleep_fit):
+    """At each end the rest maximised by a general optimiser leaves the OFV 3.84 higher."""
+    found = bn.profile(sleep_fit, "b_pop")
+    assert found.table["ofv"].min() == pytest.approx(sleep_fit.ofv, abs=1e-6)
+    others = sleep_fit.estimates.drop("b_pop")
+    for end in (found.lower, found.upper):
+
+        def objective(x, at=end):
+            values = others.copy()
+            values[:] = x
+            return -2 * exact_log_likelihood(sleep_fit, {**values.to_dict(), "b_pop": at})
+
+        options = {"maxiter": 3000, "maxfev": 3000, "fatol": 1e-7}
+        best = optimize.minimize(
+            objective, others.to_numpy(), method="Nelder-Mead", options=options
+        )
+        assert best.fun - sleep_fit.ofv == pytest.approx(3.8414588, abs=0.02)
+
+
+def test_a_profile_needs_one_parameter(sleep_fit, fit):
+    with pytest.raises(bn.FitError, match=r"no estimate 'b_popp'\. Did you mean 'b_pop'"):
+        bn.profile(sleep_fit, "b_popp")
+    with pytest.raises(bn.FitError, match="maximised a likelihood"):
+        bn.profile(fit, "CL_pop")
+    with pytest.raises(bn.ModelError, match="interval=2"):
+        bn.profile(sleep_fit, "b_pop", interval=2)
+
+
+def test_the_bootstrap_of_a_linear_model(sleep_fit):
+    found = bn.bootstrap(sleep_fit, n=60, seed=3)
+    table = found.summary()
+    assert found.replicates["converged"].mean() > 0.9
+    errors = sleep_fit.likelihood.standard_errors()
+    ratio = table["se"] / errors
+    assert 0.6 < ratio["b_pop"] < 1.5
+    assert (table["lower"] < table["upper"]).all()
+    assert table.attrs["converged"].endswith("of 60")
+
+
+def test_the_bootstrap_does_not_depend_on_the_executor(sleep_fit):
+    alone = bn.bootstrap(sleep_fit, n=6, seed=3)
+    with ThreadPoolExecutor(2) as executor:
+        shared = bn.bootstrap(sleep_fit, n=6, seed=3, executor=executor)
+    assert alone.replicates.equals(shared.replicates)
+
+
+def test_weights_count_subjects(sleep_fit):
+    """A replicate by weights equals a fit to a table in which subjects stand twice."""
+    found = bn.bootstrap(sleep_fit, n=1, seed=8).replicates.iloc[0]
+    rng = np.random.default_rng(8)
+    weights = rng.multinomial(18, np.full(18, 1 / 18), size=1)[0]
+    table = sleep_fit.data.to_frame()
+    parts = []
+    for subject, times in zip(sleep_fit.data.subjects, weights, strict=True):
+        for copy in range(times):
+            rows = table[table["ID"].astype(str) == subject]
+            parts.append(rows.assign(ID=f"{subject}-{copy}"))
+
+    doubled = bn.read_data(pd.concat(parts))
+    fit = bn.fit(sleep()[0], doubled, method=bn.FO(), seed=1, progress=False)
+    for name in ("a_pop", "b_pop", "seen_additive"):
+        assert found[name] == pytest.approx(fit.estimates[name], rel=1e-4)
