@@ -115,6 +115,8 @@ def _remedy(predicted: float, outcome: Observed) -> str:
         return "The structural model could not be solved there: check the starting values."
     if outcome.scale == "count" and predicted <= 0:
         return "A count needs a positive prediction: its mean. Check the structure."
+    if outcome.scale == "event":
+        return "The hazard must be positive and finite there, and may be negative nowhere before."
     if outcome.scale == "category":
         return "The prediction must be a probability, or use bn.binary(link='logit')."
     needs = getattr(outcome, "error", outcome).kind

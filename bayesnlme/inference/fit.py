@@ -13,7 +13,7 @@ from bayesnlme import names
 from bayesnlme.data import Dataset
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population, build
-from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_values
+from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_data
 from bayesnlme.graph.flat import REPRODUCIBLE
 from bayesnlme.inference.likelihood import LikelihoodMethod, judged, maximum_likelihood
 from bayesnlme.inference.likelihood_tree import likelihood_groups
@@ -116,7 +116,7 @@ def _maximised(
     status, attributes = judged(estimate, method)
     groups = {
         **likelihood_groups(population, estimate, attributes),
-        "observed_data": _observed(population),
+        "observed_data": observed_data(population),
         "constant_data": _constant(population.data),
     }
     return status, groups, estimate.seconds
@@ -136,23 +136,9 @@ def _groups(population: Population, draws: Draws, seed: int) -> dict[str, xr.Dat
         "sample_stats": draws.sample_stats,
         "log_likelihood": log_likelihood(population, draws.posterior),
         "posterior_predictive": draw_observations(population, draws.posterior, rng),
-        "observed_data": _observed(population),
+        "observed_data": observed_data(population),
         "constant_data": _constant(population.data).assign(_centring(population, draws)),
     }
-
-
-def _observed(population: Population) -> xr.Dataset:
-    data = population.data
-    return xr.Dataset(
-        {
-            output: (names.observation_dim(output, data.outputs), observed_values(data, output))
-            for output in data.outputs
-        },
-        coords={
-            dim: np.asarray(population.pymc.coords[dim])
-            for dim in (names.observation_dim(output, data.outputs) for output in data.outputs)
-        },
-    )
 
 
 def _constant(data: Dataset) -> xr.Dataset:

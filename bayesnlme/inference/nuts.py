@@ -230,7 +230,8 @@ def _starts(
             candidate = start + np.where(effects, 0.0, scatter)
             value, gradient = density(candidate)
             if np.isfinite(value) and np.isfinite(gradient).all():
-                return _conditional_modes(density, candidate, effects)
+                mode = _conditional_modes(density, candidate, effects)
+                return _off_the_flat(density, mode, rng)
         return start
 
     return point
@@ -251,6 +252,16 @@ def _conditional_modes(density: LogDensity, start: np.ndarray, effects: np.ndarr
         descent, start[effects], jac=True, method="L-BFGS-B", options={"maxiter": 100}
     )
     return _placed(start, effects, found.x)
+
+
+def _off_the_flat(density: LogDensity, mode: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Move what has a slope of exactly 0, by which nutpie could not scale its first steps.
+
+    A subject whose observations say nothing of a parameter, such as one on placebo of the
+    clearance, has the mode of that effect at exactly 0.
+    """
+    flat = density(mode)[1] == 0
+    return mode + np.where(flat, rng.uniform(0.1, 1.0, size=mode.size), 0.0) if flat.any() else mode
 
 
 def _placed(vector: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:
