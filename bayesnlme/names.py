@@ -8,6 +8,7 @@ INTERVAL = "interval"
 INTERVAL_SUBJECT = "interval_subject"
 INTERVAL_OCCASION = "interval_occasion"
 OBSERVATION = "observation"
+EVENT_NUMBER = "event_number"
 EFFECT = "effect"
 EFFECT_BIS = "effect_bis"
 
@@ -54,6 +55,10 @@ class Variability:
     def sampled(self, parameter: str) -> str:
         """Name one effect where it is a variable of its own: ``"eta_sampled_CL"``."""
         return f"{self.effects}_sampled_{parameter}"
+
+    def scale_of(self, parameter: str) -> str:
+        """Name what multiplies an effect that a parameter shares: ``"Q_eta_scale"``."""
+        return f"{parameter}_{self.effects}_scale"
 
     def of_parameter(self, parameter: str) -> str:
         """Name one effect in equations: ``"eta_CL"``."""
@@ -123,6 +128,11 @@ def observation_dim(output: str, outputs: tuple[str, ...]) -> str:
     return OBSERVATION if len(outputs) == 1 else f"{output}_{OBSERVATION}"
 
 
+def of_observations(dim: str) -> bool:
+    """Say whether a dimension is that of observations, all or one output's."""
+    return dim == OBSERVATION or dim.endswith(f"_{OBSERVATION}")
+
+
 def logit(variable: str) -> str:
     """Name the logit of a variable, where the logit is what has a prior: ``"F_pop_logit"``."""
     return f"{variable}_logit"
@@ -131,6 +141,16 @@ def logit(variable: str) -> str:
 def position(output: str) -> str:
     """Name the positions of one output's observations among all."""
     return f"{output}_position"
+
+
+def hazard(output: str) -> str:
+    """Name the hazard of one output's events, at the rows that say when one happened."""
+    return f"{output}_hazard"
+
+
+def cumulative(output: str) -> str:
+    """Name the integral of an output over time, one more state and output of the equations."""
+    return f"{output}_cumulative"
 
 
 def observed(output: str) -> str:
@@ -170,6 +190,6 @@ def covariate(name: str) -> str:
 RESERVED = frozenset(
     {SUBJECT, SUBJECT_OCCASION, INTERVAL, INTERVAL_SUBJECT, INTERVAL_OCCASION, OBSERVATION}
     | {getattr(each, field.name) for each in LAYERS for field in fields(each)}
-    | {"t", "y", "p", "chain", "draw", "occasion", "output", CENTRING, PREDICTION}
+    | {"t", "y", "p", "chain", "draw", "occasion", "output", CENTRING, PREDICTION, EVENT_NUMBER}
 )
 """Names that a parameter or an output may not take."""

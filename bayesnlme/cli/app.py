@@ -173,6 +173,7 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
         "bayesnlme check data.csv",
         "bayesnlme check model.toml data.csv",
         "bayesnlme check model.toml",
+        "bayesnlme check --prior model.toml data.csv",
     )
 )
 def check(
@@ -184,14 +185,25 @@ def check(
             show_default=False,
         ),
     ],
+    prior: Annotated[  # noqa: FBT002  a flag is off unless given
+        bool,
+        typer.Option("--prior", help="Draw from the priors too, and say where they conflict."),
+    ] = False,
+    seed: Seed = 1,
 ) -> None:
     """List everything that stands between a table, a model and a fit.
 
     Each finding says what was seen, where, and what to do. The exit code
     is 0 where there is no error. A model alone is written as equations.
+    With --prior, studies drawn from the priors stand beside the observed
+    one.
     """
     model, data = _model_and_data(files)
+    if prior and (model is None or data is None):
+        raise typer.BadParameter("--prior needs a model, ending in .toml, and a table.")
     with refusals():
+        if prior:
+            raise typer.Exit(_task("models").look_at_prior(model, data, seed=seed))
         raise typer.Exit(_look(model, data))
 
 

@@ -95,6 +95,23 @@ def parameter_table(summary: Any, *, width: int) -> Table:
     return table
 
 
+def statistics_table(statistics: Any, *, draws: int) -> Table:
+    """Lay out observed statistics beside those of studies drawn from the prior."""
+    caption = f"central 95 % of {draws} studies drawn from the prior; p: Box's, two-sided"
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_style="dim")
+    table.add_column("")
+    for title in ("observed", "lower", "median", "upper", "p"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in statistics.itertuples():
+        numbers = [
+            _number("statistic", each)
+            for each in (row.observed, row.lower, row.median, row.upper, row.p_value)
+        ]
+        style = "yellow" if row.conflict else ""
+        table.add_row(Text(printable(f"{row.output}, {row.statistic}")), *numbers, style=style)
+    return table
+
+
 def verdict(words: str, status: str) -> Text:
     """Colour the verdict by how the fit ended."""
     return Text(printable(words), style="green" if status == "converged" else "bold red")

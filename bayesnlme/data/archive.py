@@ -13,6 +13,7 @@ import numpy as np
 
 from bayesnlme.data.arrays import Booleans, Floats, Values
 from bayesnlme.data.dataset import Dataset
+from bayesnlme.data.filling import Filled
 from bayesnlme.data.options import as_interpolation
 from bayesnlme.data.records import Records, make_covariate
 from bayesnlme.errors import Finding, Severity
@@ -37,6 +38,7 @@ def dump_data(data: Dataset) -> str:
     content: dict[str, Any] = {name: getattr(data, name) for name in (*_LABELS, "source")}
     content["units"] = dict(data.units)
     content["covariate_interpolation"] = data.covariate_interpolation
+    content["filled"] = [asdict(each) for each in data.filled]
     content["findings"] = [asdict(each) for each in data.findings]
     content["records"] = {
         field.name: _plain(getattr(data.records, field.name)) for field in fields(Records)
@@ -77,6 +79,10 @@ def parse_data(text: str) -> Dataset:
         findings=tuple(_finding(each) for each in content["findings"]),
         records=records,
         covariate_interpolation=as_interpolation(content.get("covariate_interpolation", "locf")),
+        filled=tuple(
+            Filled(covariate=each["covariate"], rule=each["rule"], rows=tuple(each["rows"]))
+            for each in content.get("filled", [])
+        ),
         covariates={
             name: make_covariate(name, _values(each), records)
             for name, each in content["covariates"].items()

@@ -54,6 +54,8 @@ class Dataset:
         Over which interval the covariates of a record hold. ``"locf"`` (last observation carried
         forward): from the record until the next. ``"nocb"`` (next observation carried backward,
         as NONMEM does): from the record before until the record itself.
+    filled : tuple of Filled
+        Missing covariate values that were filled, and by what rule.
     observations : Observations
         The scored observations.
     doses : Doses
@@ -69,6 +71,7 @@ class Dataset:
     records: Records
     covariates: Mapping[str, Covariate]
     covariate_interpolation: Interpolation = "locf"
+    filled: tuple[filling.Filled, ...] = ()
     observations: Observations = field(init=False)
     doses: Doses = field(init=False)
 
@@ -80,7 +83,9 @@ class Dataset:
 
     def __reduce__(self) -> tuple[Any, ...]:
         names = ["subjects", "outputs", "occasions", "source", "findings", "records"]
-        values = {name: getattr(self, name) for name in [*names, "covariate_interpolation"]}
+        values = {
+            name: getattr(self, name) for name in [*names, "covariate_interpolation", "filled"]
+        }
         values |= {"units": dict(self.units), "covariates": dict(self.covariates)}
         return _remake, (type(self), values)
 
@@ -185,7 +190,7 @@ class Dataset:
         Returns
         -------
         Dataset
-            A note in ``findings`` says what was filled.
+            ``filled`` and a note in ``findings`` say what was filled.
 
         Raises
         ------
@@ -199,8 +204,22 @@ class Dataset:
         >>> read_data(pd.DataFrame(table)).fill(WT="median").covariates["WT"].values.tolist()
         [60.0, 70.0, 80.0]
         """
-        covariates, notes = filling.fill(self.covariates, self.records, rules)
-        return replace(self, covariates=covariates, findings=(*self.findings, *notes))
+        try:
+            covariates, done = filling.fill(self.covariates, self.records, rules)
+        except DataError as problem:
+            raise DataError(problem.findings, self.source) from None
+        notes = [filling.note(each, self.subjects_of(each.rows)) for each in done]
+        return replace(
+            self,
+            covariates=covariates,
+            filled=(*self.filled, *done),
+            findings=(*self.findings, *notes),
+        )
+
+    def subjects_of(self, rows: Iterable[int]) -> tuple[str, ...]:
+        """Return the subjects to whom rows of the table belong, those that are in the data."""
+        mine = np.isin(self.records.row, list(rows))
+        return tuple(self.subjects[i] for i in np.unique(self.records.subject[mine]))
 
     def to_frame(self) -> pd.DataFrame:
         """Write the data as a table with canonical columns.

@@ -1,7 +1,8 @@
 """Missing covariate values filled by a rule that the user names."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Real
 
 import numpy as np
@@ -14,17 +15,36 @@ from bayesnlme.errors import DataError, Finding, did_you_mean
 RULES = ("median", "locf")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """What was filled of one covariate.
+
+    Attributes
+    ----------
+    covariate : str
+        The covariate.
+    rule : str or float
+        By what: ``"median"``, ``"locf"``, or the value.
+    rows : tuple of int
+        Rows of the table whose cell was empty.
+    """
+
+    covariate: str
+    rule: str | float
+    rows: tuple[int, ...]
+
+
 def fill(
     covariates: Mapping[str, Covariate], records: Records, rules: Mapping[str, object]
-) -> tuple[dict[str, Covariate], list[Finding]]:
-    """Return the covariates without the holes that a rule is named for, and what was done.
+) -> tuple[dict[str, Covariate], list[Filled]]:
+    """Return the covariates without the holes that a rule is named for, and what was filled.
 
     Raises
     ------
     DataError
         If there is no such covariate, the rule is none for it, or leaves a hole.
     """
-    filled, notes = dict(covariates), []
+    filled, done = dict(covariates), []
     for name, rule in rules.items():
         if name not in covariates:
             near = did_you_mean(name, covariates)
@@ -36,10 +56,42 @@ def fill(
             row = int(records.row[np.flatnonzero(left)[0]])
             raise DataError([kinds.FILL_LEFT.at(row=row, column=name, rule=repr(rule))])
         if before.missing_rows:
-            count = len(before.missing_rows)
-            notes.append(kinds.FILLED.at(column=name, count=count, rule=repr(rule)))
+            rows = tuple(map(int, before.missing_rows))
+            done.append(Filled(covariate=name, rule=_plain(rule), rows=rows))
             filled[name] = make_covariate(name, values, records)
-    return filled, notes
+    return filled, done
+
+
+def note(filled: Filled, subjects: Sequence[str]) -> Finding:
+    """Say what was filled, row by row, in the subjects given."""
+    return kinds.FILLED.at(
+        column=filled.covariate,
+        count=len(filled.rows),
+        rule=repr(filled.rule),
+        rows=ranges(filled.rows),
+        subjects=", ".join(subjects),
+    )
+
+
+def ranges(rows: Sequence[int]) -> str:
+    """Write rows, those that follow one another as a range.
+
+    Examples
+    --------
+    >>> ranges([1, 3, 4, 5, 9])
+    '1, 3 to 5, 9'
+    """
+    runs: list[list[int]] = []
+    for row in sorted(rows):
+        if runs and row == runs[-1][-1] + 1:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return ", ".join(f"{run[0]}" if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs)
+
+
+def _plain(rule: object) -> str | float:
+    return rule if isinstance(rule, str) else float(rule)  # type: ignore[arg-type]  # judged before
 
 
 def _filled(covariate: Covariate, records: Records, rule: object) -> Values:

@@ -147,6 +147,7 @@ FILL_LEFT = Kind(
 )
 FILLED = Kind(
     code="N_COVARIATE_FILLED",
-    message="{count} missing values of {column} were filled by {rule}.",
+    message="{count} missing values of {column} were filled by {rule}: rows {rows} "
+    "(subjects {subjects}).",
     remedy="Read on if that is meant.",
 )

@@ -15,6 +15,7 @@ _EXAMPLES = {
     "outputs": 'outputs={1: "conc", 2: "pca"}',
     "covariates": 'covariates=["WT", "AGE"]',
     "missing": 'missing=[".", "NA", "-99"]',
+    "fill": 'fill={"WT": "median"}',
     "covariate_interpolation": 'covariate_interpolation="nocb"',
 }
 
@@ -80,6 +81,21 @@ def as_missing(given: object) -> frozenset[str]:
     if not all(map(_is_label, marks)):
         raise _refuse("missing", given, f"{wanted} that are text or numbers")
     return frozenset(text for mark in marks for text in _spellings(str(mark).strip()))
+
+
+def as_fill(given: object) -> dict[str, str | float]:
+    """Take rules by covariate; the rules are judged as they fill.
+
+    Raises
+    ------
+    DataError
+        If they are no mapping from names of covariates to rules.
+    """
+    wanted = "a mapping from covariates to rules or values"
+    rules = _mapping("fill", given, wanted)
+    if not all(isinstance(name, str) for name in rules):
+        raise _refuse("fill", given, wanted)
+    return {str(name): rule for name, rule in rules.items()}  # type: ignore[misc]
 
 
 def as_interpolation(given: object) -> Interpolation:

@@ -22,6 +22,7 @@ from bayesnlme.data.observation_checks import check_observations, output_labels,
 from bayesnlme.data.options import (
     MISSING,
     as_covariates,
+    as_fill,
     as_interpolation,
     as_missing,
     as_outputs,
@@ -43,6 +44,7 @@ def read_data(  # noqa: PLR0913  one keyword for each choice, each with its defa
     outputs: Mapping[str | int, str | int] | None = None,
     covariates: Sequence[str] | None = None,
     covariate_interpolation: Interpolation = "locf",
+    fill: Mapping[str, str | float] | None = None,
     missing: Collection[str | float] = MISSING,
     encoding: str = "utf-8",
     **columns: str | int,
@@ -70,6 +72,9 @@ def read_data(  # noqa: PLR0913  one keyword for each choice, each with its defa
         ``"locf"`` (last observation carried forward): from the record until the next.
         ``"nocb"`` (next observation carried backward, as NONMEM does): from the record
         before until the record itself.
+    fill : mapping of str to str or float, optional
+        By covariate, how to fill missing values: ``"median"``, ``"locf"`` or a value, as by
+        `Dataset.fill`.
     missing : collection of str or number, optional
         Cells that stand for a missing value; a number is meant however it is
         written, so that ``-99`` is ``"-99"`` and ``"-99.0"``.
@@ -109,6 +114,7 @@ def read_data(  # noqa: PLR0913  one keyword for each choice, each with its defa
     """
     marks = as_missing(missing)
     new_names, new_units = as_outputs(outputs, marks), as_units(units)
+    rules = as_fill(fill)
     asked, carried = as_covariates(covariates), as_interpolation(covariate_interpolation)
     table = _table(source, marks, encoding)
     roles = assign_roles(table, columns, asked)
@@ -137,7 +143,7 @@ def read_data(  # noqa: PLR0913  one keyword for each choice, each with its defa
         records=records,
         covariates={name: make_covariate(name, each, records) for name, each in values.items()},
         covariate_interpolation=carried,
-    )
+    ).fill(**rules)
 
 
 def _table(source: Any, missing: Collection[str], encoding: str) -> Table:

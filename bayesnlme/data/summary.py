@@ -1,13 +1,14 @@
 """Describe a data set in words, for the terminal and for notebooks."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Protocol
 
 import numpy as np
 
 from bayesnlme.data.arrays import Floats
+from bayesnlme.data.filling import Filled
 from bayesnlme.data.records import Covariate, Doses, Observations, Records, holes
 from bayesnlme.errors import Finding
 
@@ -58,6 +59,15 @@ class Described(Protocol):
     @property
     def covariate_interpolation(self) -> str:
         """Say how covariates are carried between records."""
+        ...
+
+    @property
+    def filled(self) -> Sequence[Filled]:
+        """Say which missing covariate values were filled."""
+        ...
+
+    def subjects_of(self, rows: Iterable[int]) -> tuple[str, ...]:
+        """Give the subjects of rows of the table."""
         ...
 
     @property
@@ -138,10 +148,23 @@ def _route(rate: float, compartment: str) -> str:
 def _covariate(data: Described, covariate: Covariate) -> str:
     kind = "constant" if covariate.constant else f"varying ({data.covariate_interpolation})"
     missing = f", {len(covariate.missing_rows)} rows missing" if covariate.missing_rows else ""
+    missing += "".join(
+        _filled(data, each) for each in data.filled if each.covariate == covariate.name
+    )
     if covariate.numeric:
         known = covariate.values[~holes(covariate.values)].astype(np.float64)
         return f"{kind}, {_range(known, data.units.get(covariate.name))}{missing}"
     return f"{kind}, {_listing(tuple(map(str, covariate.levels)))}{missing}"
+
+
+def _filled(data: Described, filled: Filled) -> str:
+    """Say how many rows of which subjects were filled by a rule, if any is left in the data."""
+    subjects = data.subjects_of(filled.rows)
+    if not subjects:
+        return ""
+    count = int(np.isin(data.records.row, filled.rows).sum())
+    whose = f"subject{'s' * (len(subjects) > 1)} {_listing(subjects, 'subjects')}"
+    return f", {count} row{'s' * (count > 1)} filled by {filled.rule!r} ({whose})"
 
 
 def _findings(data: Described) -> str:
@@ -158,6 +181,6 @@ def _range(values: Floats, unit: str | None) -> str:
     return f"{span} {unit}" if unit else span
 
 
-def _listing(labels: tuple[str, ...]) -> str:
+def _listing(labels: tuple[str, ...], what: str = "levels") -> str:
     shown = ", ".join(labels[:8])
-    return f"{shown}, ... ({len(labels)} levels)" if len(labels) > 8 else shown
+    return f"{shown}, ... ({len(labels)} {what})" if len(labels) > 8 else shown

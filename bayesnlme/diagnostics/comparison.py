@@ -3,12 +3,12 @@
 import warnings
 
 import arviz as az
-import numpy as np
 import xarray as xr
 from arviz import ELPDData
 
 from bayesnlme import names
 from bayesnlme.errors import FitError
+from bayesnlme.model.event_rows import risk_starts
 from bayesnlme.results.fit import Fit, require_fit
 
 _LIKELIHOOD = "log_likelihood"
@@ -68,7 +68,8 @@ def loo(fit: Fit) -> ELPDData:
 def _refuse_constant(likelihood: xr.DataArray) -> None:
     constant = (likelihood == likelihood.isel(chain=0, draw=0)).all(("chain", "draw"))
     if constant.any():
-        listed = ", ".join(str(each) for each in np.flatnonzero(constant.values)[:10])
+        which = likelihood[names.OBSERVATION].values[constant.values]
+        listed = ", ".join(str(each) for each in which[:10])
         raise FitError(
             f"LOO: the likelihood of observations {listed} (counted from 0) is the same in every "
             "draw, because neither their prediction nor their residual error was estimated. Leave "
@@ -77,7 +78,10 @@ def _refuse_constant(likelihood: xr.DataArray) -> None:
 
 
 def joint_log_likelihood(fit: Fit) -> xr.DataArray:
-    """Join the log-likelihoods of all outputs, dims (chain, draw, observation), in table order."""
+    """Join the log-likelihoods of all outputs, dims (chain, draw, observation), in table order.
+
+    Rows that only say when the risk of an event starts have none and are left out.
+    """
     likelihoods = fit.tree[_LIKELIHOOD].to_dataset()
     parts = [
         likelihoods[output].rename(
@@ -86,4 +90,6 @@ def joint_log_likelihood(fit: Fit) -> xr.DataArray:
         for output in fit.data.outputs
     ]
     joint = xr.concat(parts, names.OBSERVATION) if len(parts) > 1 else parts[0]
-    return joint.sortby(names.OBSERVATION).rename("observed")
+    joint = joint.sortby(names.OBSERVATION).rename("observed")
+    silent = risk_starts(fit.data, fit.model.events)
+    return joint.isel({names.OBSERVATION: ~silent}) if silent.any() else joint

@@ -14,6 +14,7 @@ from bayesnlme.graph.build import Population, build
 from bayesnlme.inference.fit import Method, fit, require_method
 from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
 from bayesnlme.inference.nuts import NUTS
+from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.model.model import Model
 from bayesnlme.results.fit import Fit
@@ -219,7 +220,7 @@ def _all_methods(population: Population) -> list[Method]:
     dimensions = Conditional(population).n_effects
     points = [each for each in POINTS if each**dimensions <= MOST_NODES]
     exact = [Quadrature(points=points[0])] if points else []
-    return [FO(), FOCE(interaction=False), FOCE(), Laplace(), *exact, NUTS()]
+    return [FO(), FOCE(interaction=False), FOCE(), Laplace(), *exact, SAEM(), NUTS()]
 
 
 def _unused(title: str, taken: set[str]) -> str:

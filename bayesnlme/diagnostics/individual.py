@@ -55,7 +55,8 @@ def individual_predictions(
         By ``observation``: ``observation_subject``, ``observation_output``, ``observation_time``,
         ``value`` and ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is). By
         ``dose``: ``dose_subject``, ``dose_time`` and ``dose_amount``. ``.attrs`` holds the
-        interval, units and how many subjects the fit has.
+        interval, units and how many subjects the fit has. Times to events have no such curves
+        and are left out.
 
     Raises
     ------
@@ -65,7 +66,7 @@ def individual_predictions(
     chosen, (lower, upper) = _known(fit, subjects), tails(interval)
     rows = model_rows(fit.model, fit.data)
     times = {name: _times(fit.data, rows, name, points) for name in chosen}
-    population = build(fit.model, at_times(fit.data, times))
+    population = build(fit.model, at_times(fit.data, times, fit.model.events))
     posterior = thinned(fit.posterior, draws)
     prediction = predict_draws(population, posterior, list(fit.model.parameters))
     seen = observation_quantiles(
@@ -81,7 +82,9 @@ def individual_predictions(
         f"new_{name}": ("point", _joined(population.data, seen, level))
         for name, level in (("lower", lower), ("upper", upper))
     }
-    return xr.Dataset(table | _observed(fit.data, chosen) | _doses(fit.data, chosen)).assign_attrs(
+    kept = ~np.isin(table["output"][1].astype(str), fit.model.events)
+    table = {name: (dim, values[kept]) for name, (dim, values) in table.items()}
+    return xr.Dataset(table | _observed(fit, chosen) | _doses(fit.data, chosen)).assign_attrs(
         **labels(fit),
         interval=interval,
         subjects=tuple(chosen),
@@ -109,7 +112,7 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
         ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is);
         ``individual`` (posterior median of the individual prediction) with ``lower`` and
         ``upper``; ``typical`` (posterior median of the prediction with the subject's doses and
-        covariates and all random effects at zero).
+        covariates and all random effects at zero). Times to events are left out.
     """
     lower, upper = tails(interval)
     over = ("chain", "draw")
@@ -118,6 +121,7 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
     table["lower"], table["individual"], table["upper"] = levels
     table["mark"] = marks(fit.data)
     table["typical"] = _typical(fit, draws).median(over, skipna=False).values
+    table = table[~table["output"].isin(fit.model.events)].reset_index(drop=True)
     table.attrs |= labels(fit) | {"interval": interval}
     return table
 
@@ -178,18 +182,20 @@ def _points(grid: Dataset) -> dict[str, tuple[str, np.ndarray]]:
 
 def _joined(grid: Dataset, by_output: xr.Dataset, level: float) -> Floats:
     """Return a quantile of every output's values, in the order of the observations."""
-    joined = np.empty(grid.n_observations)
+    joined = np.full(grid.n_observations, np.nan)
     for number, output in enumerate(grid.outputs):
+        if output not in by_output:
+            continue
         values = by_output[output].quantile(level, ("chain", "draw"), skipna=False).values
         joined[grid.observations.output == number] = values
     return joined
 
 
-def _observed(data: Dataset, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
-    observations = data.observations
+def _observed(fit: Fit, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+    data, observations = fit.data, fit.data.observations
     subject = np.array(data.subjects, dtype=object)[observations.subject]
-    mine = np.isin(subject, list(chosen))
     output = np.array(data.outputs, dtype=object)[observations.output]
+    mine = np.isin(subject, list(chosen)) & ~np.isin(output.astype(str), fit.model.events)
     return {
         "observation_subject": ("observation", subject[mine]),
         "observation_output": ("observation", output[mine]),

@@ -95,7 +95,7 @@ def likelihood_ratio_test(small: Fit, large: Fit) -> LikelihoodRatioTest:
         )
     dropped = _dropped(small, large)
     statistic = small.ofv - large.ofv
-    if statistic < _LEAST:
+    if statistic < _LEAST - 3 * np.hypot(small.likelihood.ofv_error, large.likelihood.ofv_error):
         raise FitError(
             f"The large model's OFV is {-statistic:.3g} higher than the small one's: its search "
             "ended at a lower top. Fit it again with more starts."

@@ -1,6 +1,6 @@
 """New observations from a fitted model, and how the observed ones compare with them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +10,14 @@ from bayesnlme import names
 from bayesnlme._types import Booleans, Floats, Integers
 from bayesnlme.data import Dataset
 from bayesnlme.diagnostics.censoring import ABOVE, BELOW, censoring_limits, marks
+from bayesnlme.diagnostics.events import event_times
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.errors import FitError
-from bayesnlme.graph.build import Population, build
+from bayesnlme.graph.build import build
 from bayesnlme.graph.densities import draw_observations
 from bayesnlme.graph.effects import new_effects, prediction_inputs
 from bayesnlme.graph.grid import predict_draws
+from bayesnlme.model.model import Model
 from bayesnlme.results.fit import Fit
 
 QUANTILES = (0.05, 0.5, 0.95)
@@ -44,16 +46,24 @@ def posterior_predictive(
     -------
     Dataset
         A variable for each output, dims (chain, draw, observation). A censored observation is
-        drawn as it would have been measured, or given that it exceeds what M2 or M4 ask for. NaN
-        where an ODE could not be solved for a new subject. ``.attrs`` says what was drawn.
+        drawn as it would have been measured, or given that it exceeds what M2 or M4 ask for. Of
+        an event, its time for each subject, dims (chain, draw, subject), and with a further dim
+        ``event_number`` where it repeats; see :func:`bayesnlme.diagnostics.events.event_times`.
+        NaN where an ODE could not be solved for a new subject. ``.attrs`` says what was drawn.
     """
     population = build(fit.model, fit.data)
     rng = np.random.default_rng(seed)
-    posterior = thinned(fit.posterior, draws)
+    posterior, given = thinned(fit.posterior, draws), list(fit.model.parameters)
     if new_subjects:
-        posterior = posterior.assign({names.PREDICTION: _new_subjects(population, posterior, rng)})
+        given = prediction_inputs(fit.model, population.pymc)
+        posterior = new_effects(fit.model, posterior, rng)
+        prediction = predict_draws(population, posterior, given)
+        posterior = posterior.assign({names.PREDICTION: prediction})
     with np.errstate(invalid="ignore", divide="ignore"):
         found = draw_observations(population, posterior, rng)
+    if fit.model.events:
+        rows = [names.observation_dim(each, fit.data.outputs) for each in fit.model.events]
+        found = found.drop_dims(rows).assign(event_times(population, posterior, given, rng))
     return found.assign_attrs(
         seed=seed, subjects="new" if new_subjects else "same", status=str(fit.status)
     )
@@ -89,14 +99,6 @@ def tails(interval: float) -> tuple[float, float]:
     return (1 - interval) / 2, (1 + interval) / 2
 
 
-def _new_subjects(
-    population: Population, posterior: xr.Dataset, rng: np.random.Generator
-) -> xr.DataArray:
-    """Predict the table's observations for subjects drawn from the population."""
-    given = prediction_inputs(population.model, population.pymc)
-    return predict_draws(population, new_effects(population.model, posterior, rng), given)
-
-
 def predictive_check(
     fit: Fit,
     *,
@@ -112,8 +114,8 @@ def predictive_check(
     study, whose subjects are drawn anew from the population. Where observations are censored,
     observed and simulated values beyond a limit stand at the limit in both, and the shares beyond
     it are compared too. Values that M1 drops from the table are dropped from the simulated studies
-    where the table gives their limit. Outputs that are categories have no quantiles and are left
-    out.
+    where the table gives their limit. Outputs that are categories or times to events have no
+    quantiles and are left out.
 
     Parameters
     ----------
@@ -149,14 +151,16 @@ def predictive_check(
     tails(interval)
     outputs = compared_outputs(fit)
     if not outputs:
-        raise FitError("Every output is a category, which has no quantiles to compare.")
+        raise FitError(
+            "Every output is a category or a time to an event, which has no quantiles to compare."
+        )
     simulated = posterior_predictive(fit, seed=seed, new_subjects=True, draws=draws)
-    replicates, failed = _replicates(fit.data, simulated)
+    drawn, failed = replicates(fit.data, simulated, outputs)
     parts = []
     for number, output in enumerate(fit.data.outputs):
         if output in outputs:
-            compared = _compared(fit, replicates, number)
-            places = time_bins(compared.time, bins or _usual_bins(fit.data, compared.chosen))
+            compared = at_limits(fit.model, fit.data, drawn, number)
+            places = time_bins(compared.time, bins or usual_bins(fit.data, compared.chosen))
             parts += [
                 compared.bin(places == place, interval).assign(output=output)
                 for place in np.unique(places)
@@ -166,20 +170,22 @@ def predictive_check(
         **labels(fit),
         outputs=outputs,
         interval=interval,
-        replicates=replicates.shape[0],
+        replicates=drawn.shape[0],
         failed=failed,
         seed=seed,
     )
 
 
 def compared_outputs(fit: Fit) -> tuple[str, ...]:
-    """Return the outputs that have quantiles: all but categories."""
+    """Return the outputs that have quantiles: all but categories and times to events."""
     outcomes = fit.model.observations
-    return tuple(each for each in fit.data.outputs if outcomes[each].scale != "category")
+    return tuple(
+        each for each in fit.data.outputs if outcomes[each].scale in ("continuous", "count")
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Compared:
+class Compared:
     """One output as it can be compared: values beyond a limit stand at the limit.
 
     Attributes
@@ -212,39 +218,39 @@ class _Compared:
             "end": time.max(),
             "count": time.size,
             "observed": ("quantile", np.quantile(self.value[inside], QUANTILES)),
-            "simulated": (("quantile", "band"), _band(each, interval)),
+            "simulated": (("quantile", "band"), band(each, interval)),
         }
         for side, passed in self.beyond.items():
             seen, drawn = (np.nan, np.full(3, np.nan))
             if passed is not None:
                 seen = passed[0][inside].mean()
-                drawn = _band(passed[1][:, inside].mean(axis=1), interval)
+                drawn = band(passed[1][:, inside].mean(axis=1), interval)
             found |= {f"{side}_observed": seen, f"{side}_simulated": ("band", drawn)}
         return xr.Dataset(found, coords={"band": ["lower", "median", "upper"]})
 
 
-def _band(values: Floats, interval: float) -> Floats:
+def band(values: Floats, interval: float) -> Floats:
     """Return the ends and the median of replicates, last axis; shape (..., band)."""
     lower, upper = tails(interval)
     quantile = np.nanquantile if np.isnan(values).any() else np.quantile
     return np.asarray(np.moveaxis(quantile(values, [lower, 0.5, upper], axis=-1), 0, -1))
 
 
-def _compared(fit: Fit, replicates: Floats, number: int) -> _Compared:
+def at_limits(model: Model, data: Dataset, replicates: Floats, number: int) -> Compared:
     """Put observed and simulated values beyond a limit at the limit."""
-    observations = fit.data.observations
+    observations = data.observations
     chosen = np.flatnonzero(observations.output == number)
-    lower, upper = censoring_limits(fit.data, number)
-    marked, value = marks(fit.data)[chosen], observations.value[chosen]
+    lower, upper = censoring_limits(data, number)
+    marked, value = marks(data)[chosen], observations.value[chosen]
     simulated = replicates[:, chosen]
     limit = observations.limit[chosen]
-    if fit.model.observations[fit.data.outputs[number]].blq == "M1":
+    if model.observations[data.outputs[number]].blq == "M1":
         simulated = np.where(simulated < limit, np.nan, simulated)
     passed = {
         BELOW: ((marked == BELOW) | (value < lower), simulated < lower),
         ABOVE: ((marked == ABOVE) | (value > upper), simulated > upper),
     }
-    return _Compared(
+    return Compared(
         chosen=chosen,
         time=observations.time[chosen],
         value=np.clip(value, lower, upper),
@@ -253,11 +259,23 @@ def _compared(fit: Fit, replicates: Floats, number: int) -> _Compared:
     )
 
 
-def _replicates(data: Dataset, simulated: xr.Dataset) -> tuple[Floats, int]:
-    """Return the complete replicates, shape (replicate, observation), and how many were not."""
+def replicates(
+    data: Dataset, simulated: xr.Dataset, outputs: Collection[str]
+) -> tuple[Floats, int]:
+    """Return the complete replicates of some outputs, and how many were not.
+
+    Returns
+    -------
+    values : array, shape (replicate, observation)
+        0 where the output is another.
+    failed : int
+        Replicates with a value that is none.
+    """
     counts = simulated.sizes["chain"] * simulated.sizes["draw"]
-    values = np.empty((counts, data.n_observations))
+    values = np.zeros((counts, data.n_observations))
     for number, output in enumerate(data.outputs):
+        if output not in outputs:
+            continue
         chosen = data.observations.output == number
         values[:, chosen] = simulated[output].values.reshape(counts, -1)
     complete = np.isfinite(values).all(axis=1)
@@ -269,7 +287,7 @@ def _replicates(data: Dataset, simulated: xr.Dataset) -> tuple[Floats, int]:
     return values[complete], int((~complete).sum())
 
 
-def _usual_bins(data: Dataset, chosen: Integers) -> int:
+def usual_bins(data: Dataset, chosen: Integers) -> int:
     """About as many bins as a subject has observations."""
     counts = np.bincount(data.observations.subject[chosen])
     return int(np.clip(np.median(counts[counts > 0]), 1, MOST_BINS))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 
 import numpy as np
+import pymc as pm
 import pytensor
 import xarray as xr
 from arviz_stats.base import array_stats
@@ -230,8 +231,8 @@ def audit_solver(fit: Fit, *, draws: int = 400, factor: float = 10.0) -> SolverA
         )
     population = build(fit.model, fit.data)
     model = fit.model.replace(structure=structure.with_solver(tighter))
-    before = posterior.assign({names.PREDICTION: _predict(population, posterior)})
-    after = posterior.assign({names.PREDICTION: _predict(build(model, fit.data), posterior)})
+    before = posterior.assign(_predict(population, posterior))
+    after = posterior.assign(_predict(build(model, fit.data), posterior))
     own, tight = _joint(population, before), _joint(population, after)
     solved = _solved(own, tight)
     difference = (tight - own)[solved]
@@ -278,20 +279,33 @@ def _without_steps(structure: OdeStructure) -> bool:
     return structure.problem.linear and solver.backend == "numba" and solver.method in methods
 
 
-def _predict(population: Population, posterior: xr.Dataset) -> xr.DataArray:
-    """Predict as the sampler does, whose steps also heed the tolerances of sensitivities."""
+def _predict(population: Population, posterior: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Predict as the sampler does, whose steps also heed the tolerances of sensitivities.
+
+    The hazards of events are predicted beside.
+    """
     graph, given = population.pymc, list(population.model.parameters)
     inputs = [graph[name] for name in given]
+    wanted = [names.PREDICTION, *map(names.hazard, population.model.events)]
     # FAST_COMPILE leaves out the rewrite to a solve of values alone, whose steps are longer.
     function = pytensor.function(
-        inputs, graph[names.PREDICTION], mode="FAST_COMPILE", on_unused_input="ignore"
+        inputs, [graph[name] for name in wanted], mode="FAST_COMPILE", on_unused_input="ignore"
     )
     arrays = [posterior[name].transpose(*_ON, ...).values for name in given]
-    found = np.empty((*(posterior.sizes[dim] for dim in _ON), population.data.n_observations))
-    for where in np.ndindex(*found.shape[:2]):
-        found[where] = function(*(each[where] for each in arrays))
+    sizes = tuple(posterior.sizes[dim] for dim in _ON)
+    found = [np.empty((*sizes, *_sizes(graph, name))) for name in wanted]
+    for where in np.ndindex(*sizes):
+        for values, each in zip(found, function(*(each[where] for each in arrays)), strict=True):
+            values[where] = each
     coords = {name: posterior[name] for name in _ON}
-    return xr.DataArray(found, coords, (*_ON, names.OBSERVATION))
+    return {
+        name: xr.DataArray(values, coords, (*_ON, *graph.named_vars_to_dims[name]))
+        for name, values in zip(wanted, found, strict=True)
+    }
+
+
+def _sizes(graph: pm.Model, name: str) -> list[int]:
+    return [len(graph.coords[dim]) for dim in graph.named_vars_to_dims[name]]
 
 
 def _solved(own: Floats, tight: Floats) -> Booleans:

@@ -16,6 +16,7 @@ from bayesnlme.data.rows import Rows, parameter_rows, subject_occasions
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.effects import Centring, random_effects
 from bayesnlme.graph.outcomes import observe
+from bayesnlme.graph.questions import Questions, questions
 from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.matching import level_codes, match
 from bayesnlme.model.model import Model
@@ -25,6 +26,7 @@ from bayesnlme.population.effects import BoxCox
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Moved, Parameter
 from bayesnlme.population.priors import Fixed, Prior
+from bayesnlme.population.sharing import Shared
 
 type FixedEffects = tuple[Tensor, Moved, Tensor | None]
 """A typical value, the covariate effects on it with values and coefficients, Box-Cox shape."""
@@ -102,14 +104,23 @@ def build(model: Model, data: Dataset, *, centring: Floats | None = None) -> Pop
         }
         if not rows.constant:
             individual = {name: _by_interval(each) for name, each in individual.items()}
-        arrays = model.structure.inputs(matched, None if rows.constant else rows)
-        inputs = {key: pm.Data(names.schedule(key), array) for key, array in arrays.items()}
+        asked = questions(model, matched)
+        answers = _answers(model, asked, individual)
         prediction = pm.Deterministic(
-            names.PREDICTION, model.structure.predict(individual, inputs), dims=names.OBSERVATION
+            names.PREDICTION, asked.predictions(answers), dims=names.OBSERVATION
         )
+        hazards = asked.hazards(answers)
         for number, output in enumerate(matched.outputs):
-            observe(model, matched, prediction, (number, output))
+            observe(model, matched, (prediction, hazards.get(output)), (number, output))
     return Population(model=model, data=matched, pymc=graph)
+
+
+def _answers(model: Model, asked: Questions, individual: Mapping[str, Tensor]) -> Tensor:
+    """Return what the structure predicts, from one solve."""
+    rows = model_rows(model, asked.data)
+    arrays = asked.structure.inputs(asked.data, None if rows.constant else rows)
+    inputs = {key: pm.Data(names.schedule(key), array) for key, array in arrays.items()}
+    return asked.structure.predict(individual, inputs)
 
 
 def model_rows(model: Model, data: Dataset) -> Rows:
@@ -207,7 +218,15 @@ def _effects(
             effects = {name: each[of_interval] for name, each in effects.items()}
         for name, each in effects.items():
             found[name][layer.names] = each
+        for name, share in layer.shared.items():
+            found[name][layer.names] = _shared(layer.names.scale_of(name), share, effects)
     return found
+
+
+def _shared(scale: str, share: Shared, effects: Mapping[str, Tensor]) -> Tensor:
+    """Return the effect of another parameter, times its scale where there is one."""
+    effect = effects[share.parameter]
+    return effect if share.scale is None else variable_of(scale, share.prior()) * effect
 
 
 def _dim(variable: Tensor) -> str:

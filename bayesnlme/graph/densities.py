@@ -12,6 +12,7 @@ from bayesnlme.data import Dataset
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.outcomes import bounds_of, positions
 from bayesnlme.model.model import Model
+from bayesnlme.observation.events import HAZARD
 from bayesnlme.observation.kinds import Observed
 from bayesnlme.observation.outcome import Bounds
 from bayesnlme.population.priors import Fixed
@@ -63,6 +64,16 @@ def observed_values(data: Dataset, output: str) -> Floats:
     return data.observations.value[data.observations.output == data.outputs.index(output)]
 
 
+def observed_data(population: Population) -> xr.Dataset:
+    """Return every output's observed values, dims and coords as in the graph."""
+    data = population.data
+    dims = {output: names.observation_dim(output, data.outputs) for output in data.outputs}
+    return xr.Dataset(
+        {output: (dim, observed_values(data, output)) for output, dim in dims.items()},
+        coords={dim: np.asarray(population.pymc.coords[dim]) for dim in dims.values()},
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OutputDraws:
     """One output at stored draws.
@@ -76,7 +87,8 @@ class OutputDraws:
     like : DataArray
         Its predictions, dims (chain, draw, observation).
     magnitudes : mapping of str to array
-        Magnitudes of its outcome, shape (chain, draw, 1).
+        Magnitudes of its outcome, shape (chain, draw, 1), and of an event the hazard, shape
+        (chain, draw, observation).
     bounds : Bounds
         What is known of its censored observations.
     """
@@ -118,11 +130,15 @@ def outputs_at(population: Population, posterior: xr.Dataset) -> Iterator[Output
 
 
 def _magnitudes(model: Model, output: str, posterior: xr.Dataset) -> Mapping[str, Floats]:
-    """Return the magnitudes of an outcome, shape (chain, draw, 1)."""
+    """Return what the density of an outcome takes besides the prediction."""
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], 1)
-    return {
+    found = {
         name: np.full(shape, prior.value)
         if isinstance(prior, Fixed)
         else posterior[names.magnitude(output, name)].transpose("chain", "draw").values[..., None]
         for name, prior in model.observations[output].priors().items()
     }
+    hazard = posterior.get(names.hazard(output)) if output in model.events else None
+    if hazard is not None:
+        found[HAZARD] = hazard.transpose("chain", "draw", ...).values
+    return found

@@ -1,6 +1,6 @@
 """Predictions at stored draws: at other times than the table's, and for new subjects."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,7 @@ _MODE = get_mode("FAST_COMPILE").including("specialize")
 """Plain NumPy evaluation; an ODE still runs its compiled kernel, without sensitivities."""
 
 
-def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
+def at_times(data: Dataset, times: Mapping[str, Floats], events: Collection[str] = ()) -> Dataset:
     """Return the same subjects and doses, observed at other times.
 
     Parameters
@@ -31,14 +31,17 @@ def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
     times : mapping of str to array
         For each subject to be observed, the times; at a dose's time the observation comes after
         the dose. The other subjects keep their doses and are not observed.
+    events : collection of str
+        Outputs that are times to events: nothing happens to them, and the risk starts at the first
+        of the times.
 
     Returns
     -------
     Dataset
         Every output of `data` at every time, without a limit of quantification; the values are
-        stand-ins of 1, for they are not known. The covariates are those that hold at the time, so
-        that the intervals of the individual parameters stay as they are: the observations of
-        `data` stay as records of their covariates.
+        stand-ins of 1 (0 for events), for they are not known. The covariates are those that hold
+        at the time, so that the intervals of the individual parameters stay as they are: the
+        observations of `data` stay as records of their covariates.
     """
     records, n_outputs = data.records, len(data.outputs)
     numbers = [data.subjects.index(name) for name in times]
@@ -50,7 +53,8 @@ def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
     added = np.arange(source.size) >= len(records)
     order = np.lexsort((added, time, records.subject[source]))
     moved = replace(records.take(source), time=time)
-    grid = _observed(moved, added, n_outputs).take(order)
+    stand_ins = np.array([0.0 if output in events else 1.0 for output in data.outputs])
+    grid = _observed(moved, added, stand_ins).take(order)
     return replace(
         data,
         records=grid,
@@ -61,15 +65,15 @@ def at_times(data: Dataset, times: Mapping[str, Floats]) -> Dataset:
     )
 
 
-def _observed(records: Records, added: Booleans, n_outputs: int) -> Records:
-    """Observe every output at the added records alone; the values are stand-ins."""
+def _observed(records: Records, added: Booleans, stand_ins: Floats) -> Records:
+    """Observe every output at the added records alone, with its stand-in for a value."""
     silent = covariates_only(records, added | (records.evid == 0))
-    turn = np.cumsum(added) - 1
+    turn = (np.cumsum(added) - 1) % len(stand_ins)
     return replace(
         silent,
         evid=np.where(added, 0, silent.evid),
-        output=np.where(added, turn % n_outputs, silent.output),
-        value=np.where(added, 1.0, silent.value),
+        output=np.where(added, turn, silent.output),
+        value=np.where(added, stand_ins[turn], silent.value),
         limit=np.where(added, -np.inf, silent.limit),
         scored=added,
     )
@@ -126,12 +130,13 @@ def observation_quantiles(
     Returns
     -------
     Dataset
-        One variable for each output, dims (chain, draw, observation).
+        One variable for each output, dims (chain, draw, observation); none for times to events.
     """
     level = np.broadcast_to(probability[..., None], (*probability.shape, 1))
     return xr.Dataset(
         {
             output.name: output.like.copy(data=output.quantile(level))
             for output in outputs_at(population, posterior)
+            if output.name not in population.model.events
         }
     )

@@ -11,6 +11,7 @@ from bayesnlme._types import Floats, Integers, Tensor
 from bayesnlme.data import Dataset
 from bayesnlme.graph.variables import variable_of
 from bayesnlme.model.model import Model
+from bayesnlme.observation.events import HAZARD
 from bayesnlme.observation.kinds import Observed
 from bayesnlme.observation.outcome import Bounds
 
@@ -26,9 +27,24 @@ def bounds_of(data: Dataset, number: int) -> Bounds:
     return Bounds(lower=seen.lower, upper=seen.upper, limit=seen.limit)
 
 
-def observe(model: Model, data: Dataset, prediction: Tensor, numbered: tuple[int, str]) -> None:
-    """Add one output, its place among the outputs and its name given, to the PyMC model."""
-    number, output = numbered
+def observe(
+    model: Model,
+    data: Dataset,
+    predicted: tuple[Tensor, Tensor | None],
+    numbered: tuple[int, str],
+) -> None:
+    """Add one output to the PyMC model.
+
+    Parameters
+    ----------
+    model, data
+        What is observed.
+    predicted : pair of tensors
+        The prediction of all observations, and of an event its hazard at those of this output.
+    numbered : pair of int and str
+        Its place among the outputs, and its name.
+    """
+    (prediction, hazard), (number, output) = predicted, numbered
     outcome = model.observations[output]
     dim = names.observation_dim(output, data.outputs)
     chosen = positions(data, number)
@@ -40,6 +56,8 @@ def observe(model: Model, data: Dataset, prediction: Tensor, numbered: tuple[int
         name: variable_of(names.magnitude(output, name), prior)
         for name, prior in outcome.priors().items()
     }
+    if hazard is not None:
+        magnitudes[HAZARD] = pm.Deterministic(names.hazard(output), hazard, dims=dim)
     bounds = bounds_of(data, number)
     pm.CustomDist(
         output,

@@ -1,20 +1,39 @@
 """Where sampling starts, and what to say where it cannot."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from pytensor.graph.traversal import ancestors
 
 from bayesnlme import names
+from bayesnlme._types import Floats
 from bayesnlme.data import Dataset
 from bayesnlme.errors import Finding
 from bayesnlme.graph.build import Population
+from bayesnlme.graph.flat import Variable
 from bayesnlme.graph.outcomes import positions
+from bayesnlme.model.model import Model
 from bayesnlme.observation.kinds import Observed
 from bayesnlme.odes.failures import failures
 from bayesnlme.odes.op import PopulationSolve
+from bayesnlme.population.priors import Prior
 
 _MODE = "FAST_COMPILE"
+
+
+def axis_scales(model: Model, variables: Sequence[Variable]) -> Floats:
+    """Return how far to go along each axis of the unconstrained space of some variables.
+
+    1 on transformed axes (logs, logits), and the prior's SD on others.
+    """
+    spread = {row.name: row.prior for row in model.priors if isinstance(row.prior, Prior)}
+    scales = [np.full(math.prod(each.shape), _spread(spread.get(each.name))) for each in variables]
+    return np.concatenate([*scales, np.empty(0)])
+
+
+def _spread(prior: Prior | None) -> float:
+    return 1.0 if prior is None else float(prior.keywords.get("sigma", 1.0))
 
 
 def start_findings(population: Population) -> Iterator[Finding]:
@@ -96,6 +115,8 @@ def _remedy(predicted: float, outcome: Observed) -> str:
         return "The structural model could not be solved there: check the starting values."
     if outcome.scale == "count" and predicted <= 0:
         return "A count needs a positive prediction: its mean. Check the structure."
+    if outcome.scale == "event":
+        return "The hazard must be positive and finite there, and may be negative nowhere before."
     if outcome.scale == "category":
         return "The prediction must be a probability, or use bn.binary(link='logit')."
     needs = getattr(outcome, "error", outcome).kind

@@ -13,14 +13,16 @@ from bayesnlme import names
 from bayesnlme.data import Dataset
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population, build
-from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_values
+from bayesnlme.graph.densities import draw_observations, log_likelihood, observed_data
 from bayesnlme.graph.flat import REPRODUCIBLE
 from bayesnlme.inference.importance import ImportanceSampling, evaluate
 from bayesnlme.inference.likelihood import LikelihoodMethod, judged, maximum_likelihood
 from bayesnlme.inference.likelihood_tree import likelihood_groups
 from bayesnlme.inference.mode import Mode, find_joint_mode
 from bayesnlme.inference.nuts import NUTS, Draws, sample
-from bayesnlme.inference.progress import SearchProgress
+from bayesnlme.inference.progress import IterationProgress, SearchProgress
+from bayesnlme.inference.saem_fit import fit_by_saem
+from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.model.model import Model
 from bayesnlme.results.convergence import assess
 from bayesnlme.results.fit import Fit
@@ -38,7 +40,7 @@ RECORDED_PACKAGES = (
     "xarray",
 )
 
-type Method = NUTS | LikelihoodMethod | ImportanceSampling | Mode
+type Method = NUTS | LikelihoodMethod | SAEM | ImportanceSampling | Mode
 
 
 def fit(
@@ -57,7 +59,7 @@ def fit(
         The model.
     data : Dataset
         The table.
-    method : NUTS, FO, FOCE, Laplace, Quadrature, ImportanceSampling or Mode, optional
+    method : NUTS, FO, FOCE, Laplace, Quadrature, SAEM, ImportanceSampling or Mode, optional
         The estimator and its options; ``NUTS()`` unless stated.
     seed : int
         Seed of every random number. The same seed gives the same draws to the last bit, on one
@@ -87,6 +89,8 @@ def fit(
         found = _sampled(population, chosen, seed=int(seed), progress=progress)
     elif isinstance(chosen, LikelihoodMethod):
         found = _maximised(population, chosen, seed=int(seed), progress=progress)
+    elif isinstance(chosen, SAEM):
+        found = _by_saem(population, chosen, seed=int(seed), progress=progress)
     elif isinstance(chosen, Mode):
         found = _with_data(population, find_joint_mode(population, chosen))
     else:
@@ -111,7 +115,7 @@ def require_method(method: object) -> None:
     ModelError
         Saying what was given.
     """
-    if not isinstance(method, NUTS | LikelihoodMethod | ImportanceSampling | Mode):
+    if not isinstance(method, Method.__value__):
         raise ModelError(
             f"method={method!r} is no estimator. Give an object with its options, such as "
             "bn.NUTS(draws=1000) or bn.FOCE()."
@@ -137,9 +141,14 @@ def _maximised(
     return _with_data(population, (status, groups, estimate.seconds))
 
 
+def _by_saem(population: Population, method: SAEM, *, seed: int, progress: bool) -> _Found:
+    with IterationProgress(method.title, shown=progress) as bar:
+        return _with_data(population, fit_by_saem(population, method, seed=seed, watch=bar.update))
+
+
 def _with_data(population: Population, found: _Found) -> _Found:
     status, groups, seconds = found
-    data = {"observed_data": _observed(population), "constant_data": _constant(population.data)}
+    data = {"observed_data": observed_data(population), "constant_data": _constant(population.data)}
     return status, {**groups, **data}, seconds
 
 
@@ -157,23 +166,9 @@ def _groups(population: Population, draws: Draws, seed: int) -> dict[str, xr.Dat
         "sample_stats": draws.sample_stats,
         "log_likelihood": log_likelihood(population, draws.posterior),
         "posterior_predictive": draw_observations(population, draws.posterior, rng),
-        "observed_data": _observed(population),
+        "observed_data": observed_data(population),
         "constant_data": _constant(population.data).assign(_centring(population, draws)),
     }
-
-
-def _observed(population: Population) -> xr.Dataset:
-    data = population.data
-    return xr.Dataset(
-        {
-            output: (names.observation_dim(output, data.outputs), observed_values(data, output))
-            for output in data.outputs
-        },
-        coords={
-            dim: np.asarray(population.pymc.coords[dim])
-            for dim in (names.observation_dim(output, data.outputs) for output in data.outputs)
-        },
-    )
 
 
 def _constant(data: Dataset) -> xr.Dataset:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bayesnlme import names
-from bayesnlme._types import Floats
+from bayesnlme._types import Booleans, Floats
 from bayesnlme.inference.likelihood import Estimate
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.modes import Modes
@@ -94,20 +94,45 @@ def _evaluated(conditional: Conditional, theta: Floats, values: Floats) -> xr.Da
 
 def _maximum(estimate: Estimate) -> xr.Dataset:
     """Return what there is of a likelihood at its largest: slopes, curvature, the way there."""
-    maximum, conditional = estimate.maximum, estimate.approximation.conditional
-    theta = maximum.theta
+    maximum = estimate.maximum
+    slopes = (maximum.contributions.slope, maximum.hessian, maximum.at_bound)
+    way = np.stack([each for _, each in maximum.trace])
+    found = top(estimate.approximation.conditional, maximum.theta, slopes, way)
+    objective = 2.0 * np.array([each for each, _ in maximum.trace])
+    return found.assign(trace_ofv=("iteration", objective))
+
+
+def top(
+    conditional: Conditional,
+    theta: Floats,
+    slopes: tuple[Floats, Floats, Booleans],
+    way: Floats,
+) -> xr.Dataset:
+    """Return the part of a likelihood's group that only a maximum has.
+
+    Parameters
+    ----------
+    conditional : Conditional
+        Densities.
+    theta : array, shape (parameter,)
+        Where it is largest.
+    slopes : tuple of arrays
+        Scores of the subjects, the negative Hessian, and which parameters are at a bound.
+    way : array, shape (iteration, parameter)
+        Parameters after each step.
+    """
     step = _STEP * np.eye(theta.size)
     found = estimate_rows(conditional, np.concatenate([theta + step, theta - step]))
     values = np.stack([each for each, _ in found.values()])
     above, below = values[:, : theta.size], values[:, theta.size :]
-    steps = estimate_rows(conditional, np.stack([each for _, each in maximum.trace]))
+    steps = estimate_rows(conditional, way)
+    scores, hessian, at_bound = slopes
     return xr.Dataset(
         {
-            "score": ((names.SUBJECT, "parameter"), maximum.contributions.slope),
-            "hessian": (("parameter", "parameter_bis"), maximum.hessian),
-            "at_bound": ("parameter", maximum.at_bound.astype(np.int8)),
+            "score": ((names.SUBJECT, "parameter"), scores),
+            "hessian": (("parameter", "parameter_bis"), hessian),
+            "at_bound": ("parameter", at_bound.astype(np.int8)),
             "jacobian": (("estimate", "parameter"), (above - below) / (2 * _STEP)),
-            "trace_ofv": ("iteration", 2.0 * np.array([each for each, _ in maximum.trace])),
             "trace": (("iteration", "estimate"), np.stack([v for v, _ in steps.values()], axis=1)),
         },
         coords={"parameter_bis": _labels(conditional)},

@@ -24,13 +24,12 @@ from bayesnlme.errors import (
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.chart import Chart
 from bayesnlme.graph.effects import effect_variables
-from bayesnlme.graph.start import start_findings
+from bayesnlme.graph.start import axis_scales, start_findings
 from bayesnlme.inference.centring import laplace_weights
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.laplace_start import laplace_chart
 from bayesnlme.inference.native import LogDensity
 from bayesnlme.inference.progress import Progress
-from bayesnlme.population.priors import Prior
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
 type Start = Literal["stated", "foce", "laplace"]
@@ -235,23 +234,14 @@ def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) ->
 
 
 def _start(population: Population, density: Density) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the stated expectations as one flat vector, which are effects, and scales.
-
-    The scale is 1 on transformed axes (logs, logits) and the prior's SD on untransformed ones.
-    """
+    """Return the stated expectations as one flat vector, which are effects, and scales."""
     point = population.pymc.initial_point()
     start, effects = np.zeros(density.size), np.zeros(density.size, dtype=bool)
     sampled = effect_variables(population.model)
-    scale = np.ones(density.size)
-    spread = {
-        row.name: row.prior for row in population.model.priors if isinstance(row.prior, Prior)
-    }
     for each in density.free:
         start[each.where] = np.ravel(point[each.name])
         effects[each.where] = each.name in sampled
-        if each.name in spread:
-            scale[each.where] = spread[each.name].keywords.get("sigma", 1.0)
-    return start, effects, scale
+    return start, effects, axis_scales(population.model, density.free)
 
 
 def _starts(
@@ -271,7 +261,8 @@ def _starts(
             candidate = start + np.where(effects, 0.0, scatter)
             value, gradient = density(candidate)
             if np.isfinite(value) and np.isfinite(gradient).all():
-                return _conditional_modes(density, candidate, effects)
+                mode = _conditional_modes(density, candidate, effects)
+                return _off_the_flat(density, mode, rng)
         return start
 
     return point
@@ -292,6 +283,16 @@ def _conditional_modes(density: LogDensity, start: np.ndarray, effects: np.ndarr
         descent, start[effects], jac=True, method="L-BFGS-B", options={"maxiter": 100}
     )
     return _placed(start, effects, found.x)
+
+
+def _off_the_flat(density: LogDensity, mode: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Move what has a slope of exactly 0, by which nutpie could not scale its first steps.
+
+    A subject whose observations say nothing of a parameter, such as one on placebo of the
+    clearance, has the mode of that effect at exactly 0.
+    """
+    flat = density(mode)[1] == 0
+    return mode + np.where(flat, rng.uniform(0.1, 1.0, size=mode.size), 0.0) if flat.any() else mode
 
 
 def _placed(vector: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:

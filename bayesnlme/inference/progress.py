@@ -91,3 +91,28 @@ class SearchProgress(_Shown):
     def update(self, step: int, value: float) -> None:
         """Show a step's number and minus the log likelihood there."""
         self._bar.update(self._task, completed=step, ofv=f"{2 * value:.3f}")
+
+
+class IterationProgress(_Shown):
+    """Show how many of a known number of iterations are done, on standard error.
+
+    Parameters
+    ----------
+    title : str
+        The method.
+    shown : bool
+        False keeps it silent.
+    """
+
+    def __init__(self, title: str, *, shown: bool) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
+        super().__init__(title, columns, shown=shown)
+
+    def update(self, done: int, total: int) -> None:
+        """Show how many iterations of how many are done."""
+        self._bar.update(self._task, completed=done, total=total)

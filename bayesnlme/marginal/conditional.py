@@ -16,7 +16,6 @@ these, so that none has a likelihood of its own. That the effects are at SD 1 ch
 (each is invariant when the effects are scaled), and keeps a variance of zero an ordinary point.
 """
 
-import ctypes
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,19 +25,18 @@ import numpy as np
 import pytensor.tensor as pt
 import xarray as xr
 from pymc.model.transform.optimization import freeze_dims_and_data
-from pytensor.gradient import pushforward
 from pytensor.graph import clone_replace, rewrite_graph
 from pytensor.graph.traversal import ancestors
 
 from bayesnlme import names
 from bayesnlme._types import Booleans, Floats, Integers, Tensor
-from bayesnlme.assembly.compiling import compile_graph
 from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.effects import effect_variables
 from bayesnlme.graph.flat import FAST, SIMPLE, arranged, compiling, flat_graph
 from bayesnlme.graph.outcomes import positions
+from bayesnlme.marginal.functions import Function, pushed
 from bayesnlme.names import SUBJECTS
 from bayesnlme.observation.continuous import StudentError
 from bayesnlme.observation.residual import ResidualError
@@ -216,6 +214,17 @@ class Conditional:
         found = function(theta, z)
         return self._labelled({name: found[k][0] for k, name in wanted.items()})
 
+    def at_effects(self, name: str, z: Floats) -> Tensor:
+        """Return a variable of the graph, of theta alone, where z has known values."""
+        given: Any = {self._z: pt.constant(z)}
+        (found,) = clone_replace(self._of_values([self._model[name]]), given)
+        return found
+
+    def of_theta(self, vector: Tensor) -> Callable[[Floats], Floats]:
+        """Compile a vector that depends on theta alone."""
+        function = self._compiled([[vector]], SIMPLE)
+        return lambda theta: function(theta, self.no_effects)[0][0]
+
     @property
     def no_effects(self) -> Floats:
         """Random effects of zero."""
@@ -269,38 +278,38 @@ class Conditional:
             )
 
     @cached_property
-    def _density(self) -> "_Function":
+    def _density(self) -> Function:
         h = self._joint
         return self._compiled([[h], [pt.grad(h.sum(), self._z)]])
 
     @cached_property
-    def _scores(self) -> "_Function":
+    def _scores(self) -> Function:
         h = self._joint
         with compiling():
-            by_theta = _pushed(h, self._theta_directions())
+            by_theta = pushed(h, self._theta_directions())
             return self._compiled([[h], [pt.grad(h.sum(), self._z)], by_theta])
 
     @cached_property
-    def _normals(self) -> "_Function":
+    def _normals(self) -> Function:
         self.refuse_others_than_normal()
         with compiling():
             moments = self._moments
             slopes = [
-                _pushed(each, directions)
+                pushed(each, directions)
                 for directions in (self._z_directions(), self._theta_directions())
                 for each in moments
             ]
             return self._compiled([list(moments), *slopes])
 
     @cached_property
-    def _log_prior(self) -> "_Function":
+    def _log_prior(self) -> Function:
         return self._prior(jacobian=False)
 
     @cached_property
-    def _log_prior_of_theta(self) -> "_Function":
+    def _log_prior_of_theta(self) -> Function:
         return self._prior(jacobian=True)
 
-    def _prior(self, *, jacobian: bool) -> "_Function":
+    def _prior(self, *, jacobian: bool) -> Function:
         with compiling():
             terms = self._model.logp(vars=self._free, jacobian=jacobian)
             slopes: Any = pt.grad(terms, self._values, disconnected_inputs="ignore")
@@ -308,7 +317,7 @@ class Conditional:
             return self._compiled([[terms], [slope]])
 
     @cached_property
-    def _natural(self) -> tuple[Mapping[int, str], "_Function"]:
+    def _natural(self) -> tuple[Mapping[int, str], Function]:
         free = [each.name for each in self._free]
         rest = [
             each.name for each in self._model.deterministics if not self._depends_on_effects(each)
@@ -316,11 +325,11 @@ class Conditional:
         return self._of_graph([*free, *rest])
 
     @cached_property
-    def _individual(self) -> tuple[Mapping[int, str], "_Function"]:
+    def _individual(self) -> tuple[Mapping[int, str], Function]:
         wanted = [layer.names.effects for layer in self.population.model.layers]
         return self._of_graph([*wanted, *self.population.model.parameters, names.PREDICTION])
 
-    def _of_graph(self, wanted: Sequence[str]) -> tuple[Mapping[int, str], "_Function"]:
+    def _of_graph(self, wanted: Sequence[str]) -> tuple[Mapping[int, str], Function]:
         with compiling():
             given = self._of_values([self._model[each] for each in wanted])
             function = self._compiled([[pt.as_tensor(each)] for each in given], SIMPLE)
@@ -425,7 +434,7 @@ class Conditional:
 
     def _compiled(
         self, groups: Sequence[Sequence[Tensor]], rewrites: Sequence[str] = FAST
-    ) -> "_Function":
+    ) -> Function:
         size = self.n_parameters
         x = pt.tensor("x", dtype="float64", shape=(size + self.n_subjects * self.n_effects,))
         given = {
@@ -435,36 +444,7 @@ class Conditional:
         given[self._z] = x[size:].reshape((self.n_subjects, self.n_effects))
         with compiling():
             flat = [each for group in groups for each in group]
-            return _Function(flat_graph(x, flat, given, *rewrites), [len(g) for g in groups])
-
-
-def _pushed(output: Tensor, directions: Sequence[tuple[Tensor, Tensor]]) -> list[Tensor]:
-    """Return how the output changes along each direction."""
-    pushed: Any = [
-        pushforward(output, variable, direction, disconnected_outputs="ignore")
-        for variable, direction in directions
-    ]
-    return list(pushed)
-
-
-class _Function:
-    """A compiled function of theta and z, whose results come in groups of equal shape."""
-
-    def __init__(self, graph: Any, sizes: Sequence[int]) -> None:
-        targets = [f"group{k}" for k, size in enumerate(sizes) for _ in range(size)]
-        arguments = ["x", *(f"group{k}" for k in range(len(sizes)))]
-        self._code = compile_graph(graph, arguments=arguments, outputs=targets, checked={})
-        firsts = np.cumsum([0, *sizes]).tolist()
-        shapes = [*self._code.shapes, ()]
-        self._shapes = [(size, *shapes[first]) for first, size in zip(firsts, sizes, strict=False)]
-        kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * len(arguments))
-        self._call: Callable[..., int] = kind(self._code.address)
-
-    def __call__(self, theta: Floats, z: Floats) -> list[Floats]:
-        x = np.concatenate([theta, z.ravel()])
-        results = [np.empty(shape) for shape in self._shapes]
-        self._call(x.ctypes.data, *(each.ctypes.data for each in results))
-        return results
+            return Function(flat_graph(x, flat, given, *rewrites), [len(g) for g in groups])
 
 
 def _unit(shape: Sequence[int], k: int) -> Floats:

@@ -28,7 +28,9 @@ from bayesnlme.population.effects import Shape, shape_from_dict
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import Parameter, parameter_from_dict
 from bayesnlme.population.priors import prior_from_value
-from bayesnlme.structural import disease, growth, pd, pk
+from bayesnlme.population.sharing import shared_from_dict
+from bayesnlme.population.spread import FORMS, deviation_from_value
+from bayesnlme.structural import disease, growth, hazard, pd, pk
 from bayesnlme.structural.base import Structure
 from bayesnlme.structural.curve import CurveStructure, curve_from_dict
 from bayesnlme.structural.custom import ode_from_dict, solver_from_dict
@@ -79,8 +81,8 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
     read: dict[str, Read] = {
         "distribution": entries.text,
         "typical": _stated,
-        "iiv": _stated,
-        "iov": _stated,
+        "iiv": _effect_size,
+        "iov": _effect_size,
         "shape": _shape,
         "unit": entries.text,
         "covariates": _effects,
@@ -180,11 +182,12 @@ def _outcome_entries(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         key: entries.text,
         **dict.fromkeys(("blq", "convention", "link"), entries.text),
         "first": entries.whole,
+        "repeated": entries.flag,
         "thresholds": _thresholds,
         "of": lambda value, place: _outcome_entries(entries.table(value, place), place),
     }
     return {
-        each: read.get(each, _stated)(value, f"{where}.{each}") for each, value in given.items()
+        each: read.get(each, _deviation)(value, f"{where}.{each}") for each, value in given.items()
     }
 
 
@@ -203,12 +206,40 @@ def _stated(value: Any, where: str) -> Any:
         form = ("fixed",) if "fixed" in value else ("typical", "rse")
         if form[0] not in value:
             raise ModelError(f"{where}: this table states no prior. {_PRIOR_FORMS}")
-        entries.keys(value, where, form, form)
+        entries.keys(value, where, (*form, "source"), form)
         arguments = dict(value)
-    for key, each in arguments.items():
-        entries.number(each, entries.below(where, key))
+    _numbers_and_source(arguments, where)
     with entries.at(where):
         return prior_from_value(value, where)
+
+
+def _deviation(value: Any, where: str) -> Any:
+    """Take what states a standard deviation: besides a prior, a CV or a variance."""
+    forms = [form for form in FORMS if isinstance(value, Mapping) and form in value]
+    if not forms:
+        return _stated(value, where)
+    entries.keys(value, where, (forms[0], "rse", "source"))
+    _numbers_and_source(value, where)
+    with entries.at(where):
+        return deviation_from_value(value, where)
+
+
+def _effect_size(value: Any, where: str) -> Any:
+    """Take a standard deviation, or the name of the parameter whose effect is shared."""
+    if not isinstance(value, Mapping) or "shared" not in value:
+        return _deviation(value, where)
+    entries.keys(value, where, ("shared", "scale"))
+    entries.text(value["shared"], f"{where}.shared")
+    if "scale" in value:
+        _stated(value["scale"], f"{where}.scale")
+    with entries.at(where):
+        return shared_from_dict(value, where)
+
+
+def _numbers_and_source(given: Mapping[str, Any], where: str) -> None:
+    for key, each in given.items():
+        read = entries.text if key == "source" else entries.number
+        read(each, entries.below(where, key))
 
 
 def _structure(value: Any, where: str) -> Structure:
@@ -229,6 +260,8 @@ def _catalogued(make: Callable[..., Structure]) -> Callable[[Mapping[str, Any], 
         names, options = taken.pop("names", None), taken.pop("solver", None)
         with entries.at(where):
             made: Any = make(**taken)
+            if isinstance(made, CurveStructure) and (names or options):
+                raise ModelError("a function of time has no other names and no solver.")
             made = made if names is None else made.renamed(**names)
             return made if options is None else made.with_solver(solver_from_dict(options))
 
@@ -319,10 +352,12 @@ _ARGUMENTS: dict[str, Read] = {
 }
 """How each argument of the catalogue is taken; a name means the same in all models."""
 
+_CATALOGUE = {"pk": pk, "pd": pd, "growth": growth, "disease": disease, "hazard": hazard}
+
 _STRUCTURES: dict[str, Callable[[Mapping[str, Any], str], Structure]] = {
     **{
         f"{home}.{name}": _catalogued(getattr(models, name))
-        for home, models in {"pk": pk, "pd": pd, "growth": growth, "disease": disease}.items()
+        for home, models in _CATALOGUE.items()
         for name in models.__all__
     },
     "one_compartment": _catalogued(pk.one_compartment),

@@ -5,6 +5,7 @@ from typing import Any
 
 from bayesnlme import names
 from bayesnlme.model.layers import Layer
+from bayesnlme.model.priors import PriorRow
 from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.parameters import Parameter
 from bayesnlme.population.priors import Fixed, Prior
@@ -30,8 +31,13 @@ def as_text(model: Any) -> str:
         if equations:
             lines += ["", heading, *(f"  {each.text}" for each in equations)]
     lines += ["", "Priors (* chosen by default from a number)"]
-    lines += [f"  {row.text}{' *' if row.default else ''}" for row in model.priors]
+    lines += [f"  {_prior(row)}" for row in model.priors]
     return "\n".join(lines)
+
+
+def _prior(row: PriorRow) -> str:
+    source = f"  (from {row.source})" if row.source else ""
+    return f"{row.text}{' *' if row.default else ''}{source}"
 
 
 def as_latex(model: Any) -> str:

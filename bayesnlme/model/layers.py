@@ -7,6 +7,7 @@ from bayesnlme.names import OCCASIONS, SUBJECTS, Variability
 from bayesnlme.population.effects import Shape, StudentT
 from bayesnlme.population.parameters import Parameter
 from bayesnlme.population.priors import Fixed, Prior
+from bayesnlme.population.sharing import Shared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,16 +24,19 @@ class Layer:
         Parameters whose effects are correlated.
     shapes : mapping of str to Shape
         Of effects that are not normal.
+    shared : mapping of str to Shared
+        Parameters that share the effect of another.
     """
 
     names: Variability
     priors: Mapping[str, Prior | Fixed]
     blocks: tuple[tuple[str, ...], ...]
     shapes: Mapping[str, Shape]
+    shared: Mapping[str, Shared]
 
     @property
     def effects(self) -> tuple[str, ...]:
-        """Parameters that have an effect, in order."""
+        """Parameters that have an effect of their own, in order."""
         return tuple(self.priors)
 
     @property
@@ -53,7 +57,8 @@ def subject_layer(
     """Return the random effects between subjects."""
     found = {name: each.iiv_prior() for name, each in parameters.items()}
     shapes = {name: each.shape for name, each in parameters.items() if each.shape is not None}
-    return _layer(SUBJECTS, found, blocks, shapes)
+    shared = {name: each.iiv for name, each in parameters.items() if isinstance(each.iiv, Shared)}
+    return _layer(SUBJECTS, found, blocks, shapes, shared)
 
 
 def occasion_layer(
@@ -61,7 +66,8 @@ def occasion_layer(
 ) -> Layer:
     """Return the random effects between the occasions of a subject."""
     found = {name: each.iov_prior() for name, each in parameters.items()}
-    return _layer(OCCASIONS, found, blocks, {})
+    shared = {name: each.iov for name, each in parameters.items() if isinstance(each.iov, Shared)}
+    return _layer(OCCASIONS, found, blocks, {}, shared)
 
 
 def _layer(
@@ -69,10 +75,12 @@ def _layer(
     priors: Mapping[str, Prior | Fixed | None],
     blocks: Sequence[Sequence[str]],
     shapes: Mapping[str, Shape],
+    shared: Mapping[str, Shared],
 ) -> Layer:
     return Layer(
         names=called,
         priors={name: prior for name, prior in priors.items() if prior is not None},
         blocks=tuple(tuple(block) for block in blocks),
         shapes=shapes,
+        shared=shared,
     )

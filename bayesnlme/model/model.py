@@ -14,7 +14,9 @@ from bayesnlme.data.units import check_units
 from bayesnlme.errors import ModelError, did_you_mean
 from bayesnlme.model import display
 from bayesnlme.model.layers import Layer, occasion_layer, subject_layer
+from bayesnlme.model.placing import Places, checked_options
 from bayesnlme.model.priors import PriorRow, prior_rows
+from bayesnlme.model.published import read_published
 from bayesnlme.observation.kinds import KINDS, Observed
 from bayesnlme.population.effects import StudentT
 from bayesnlme.population.parameters import (
@@ -26,6 +28,7 @@ from bayesnlme.population.parameters import (
 )
 from bayesnlme.population.priors import finite_number
 from bayesnlme.structural.base import Structure
+from bayesnlme.structural.cumulative import with_cumulative
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -70,17 +73,18 @@ class Model:
         _check_parameters(self)
         _check_units(self)
         _check_observations(self)
+        _check_shared(self)
         _check_correlated(self)
         _check_variables(self)
 
     @property
     def effects(self) -> tuple[str, ...]:
-        """Parameters with a random effect between subjects, in order."""
+        """Parameters with a random effect between subjects of their own, in order."""
         return subject_layer(self.parameters).effects
 
     @property
     def occasion_effects(self) -> tuple[str, ...]:
-        """Parameters with a random effect between occasions, in order."""
+        """Parameters with a random effect between occasions of their own, in order."""
         return occasion_layer(self.parameters).effects
 
     @property
@@ -104,6 +108,11 @@ class Model:
         return tuple(self.observations)
 
     @property
+    def events(self) -> tuple[str, ...]:
+        """Outputs that are times to events, in the order of DVID."""
+        return tuple(name for name, each in self.observations.items() if each.scale == "event")
+
+    @property
     def priors(self) -> tuple[PriorRow, ...]:
         """Every prior of the model, default or stated, in the order of the equations."""
         return prior_rows(self.parameters, self.observations, self.layers, self.lkj)
@@ -125,6 +134,77 @@ class Model:
         'second'
         """
         return replace(self, **changes)
+
+    def with_priors(
+        self,
+        table: object,
+        *,
+        source: str = "",
+        inflate: float = 1.0,
+        units: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Return a copy whose priors come from a published table of parameters.
+
+        ===============  =========================================================================
+        column           holds
+        ===============  =========================================================================
+        ``parameter``    the parameter (``CL``); of a covariate or residual row the variable as in
+                         ``model.priors`` (``CL_WT``, ``conc_additive``)
+        ``kind``         ``typical``, ``iiv``, ``iov``, ``shape``, ``scale`` (of a shared effect),
+                         ``covariate`` or ``residual``
+        ``value``        the estimate
+        ``rse_percent``  its relative standard error: 20 is 20 %. ``fixed``: it was not estimated
+        ``se``           or its standard error, in the unit of the value
+        ``unit``         converted to the model's; without the column values are in the model's
+        ``as``           what a standard deviation is given as: ``sd``, ``variance``,
+                         ``cv_percent``; the last where the unit is %
+        ``source``       where the row is from, if not from what ``source`` says
+        ===============  =========================================================================
+
+        A typical value is taken as ``bn.typical(value, rse=...)``, a standard deviation as
+        ``bn.sd``, ``bn.variance`` or ``bn.cv``, a coefficient as ``Normal(value, se)``, what is
+        positive as a log-normal with median ``value`` and CV ``rse``, a fixed value as
+        ``bn.fixed``. What the table does not give keeps its prior.
+
+        Parameters
+        ----------
+        table : path, data frame, list of rows or mapping of columns
+            The table.
+        source : str
+            What to call it, such as ``"Upton 2004, table 2"``; the name of the file by default. It
+            is listed with every prior from it.
+        inflate : float
+            By how much to multiply the standard errors: above 1 trusts the publication less.
+        units : mapping of str to str, optional
+            Units of the outputs, for additive residual errors whose unit the table gives.
+
+        Returns
+        -------
+        Model
+            With the priors, each with its source.
+
+        Raises
+        ------
+        DataError
+            With every row that is not understood or has no place in the model.
+        ModelError
+            If an option is not of the right kind.
+
+        Examples
+        --------
+        >>> from bayesnlme.model.examples import theophylline_model
+        >>> rows = [{"parameter": "CL", "kind": "typical", "value": 45, "se": 5, "unit": "mL/min"}]
+        >>> model = theophylline_model().with_priors(rows, source="a textbook", inflate=2)
+        >>> model.priors[1].text, model.priors[1].source
+        ('CL_pop ~ LogNormal(mu=0.993252, sigma=0.21955)', 'a textbook, standard error times 2')
+        """
+        known = checked_options(source, inflate, units, self.outputs)
+        called, rows = read_published(table, source=source, inflate=float(inflate))
+        places = Places(
+            parameters=dict(self.parameters), observations=dict(self.observations), units=known
+        )
+        places.take(rows, called)
+        return self.replace(parameters=places.parameters, observations=places.observations)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the model as plain values, the content of its TOML file."""
@@ -237,6 +317,8 @@ def _check_observations(model: Model) -> None:
                 f"the structure has no output {name!r}. "
                 f"{did_you_mean(name, model.structure.outputs)}"
             )
+    if model.events:
+        with_cumulative(model.structure, model.events)
     clash = set(model.observations) & set(model.parameters)
     if clash:
         raise ModelError(f"{sorted(clash)} names both a parameter and an output. Rename one.")
@@ -255,6 +337,7 @@ def _check_variables(model: Model) -> None:
         for name in layer.effects:
             minted += [layer.names.sd_of(name), layer.names.sampled(name)]
     minted += [names.observed(output) for output in model.outputs]
+    minted += [names.hazard(output) for output in model.events]
     minted += [names.position(output) for output in model.outputs]
     minted += [
         names.observation_dim(o, model.outputs) for o in model.outputs if len(model.outputs) > 1
@@ -268,6 +351,32 @@ def _check_units(model: Model) -> None:
     stated = {name: each.unit for name, each in model.parameters.items() if each.unit}
     for finding in check_units(stated, stated, dosed=False):
         raise ModelError(f"parameter {finding.column}: {finding.message} {finding.remedy}")
+
+
+def _check_shared(model: Model) -> None:
+    for field, layer in (
+        ("iiv", subject_layer(model.parameters)),
+        ("iov", occasion_layer(model.parameters)),
+    ):
+        for name, share in layer.shared.items():
+            where, whose = f"parameter {name}, {field}={share!r}", share.parameter
+            if whose not in model.parameters:
+                raise ModelError(
+                    f"{where}: no such parameter. {did_you_mean(whose, model.parameters)}"
+                )
+            if whose in layer.shared:
+                raise ModelError(
+                    f"{where}: {whose} has no effect of its own, it shares that of "
+                    f"{layer.shared[whose].parameter}. Name the parameter that has one."
+                )
+            if whose not in layer.effects:
+                raise ModelError(f"{where}: {whose} has no such effect. Give it {field}=0.3.")
+            kinds = model.parameters[name].kind, model.parameters[whose].kind
+            if share.scale is None and kinds[0] != kinds[1]:
+                raise ModelError(
+                    f"{where}: {name} is {kinds[0]} and {whose} is {kinds[1]}, so that one effect "
+                    "means different things in them. State scale=."
+                )
 
 
 def _check_correlated(model: Model) -> None:
@@ -288,7 +397,9 @@ def _check_blocks(model: Model, field: str, effects: Sequence[str], sd: str) -> 
                     f"{field}: no parameter {name!r}. {did_you_mean(name, model.parameters)}"
                 )
             if name not in effects:
-                raise ModelError(f"{field}: {name} has no random effect. Give it {sd}=....")
+                raise ModelError(
+                    f"{field}: {name} has no random effect of its own. Give it {sd}=0.3."
+                )
             if sd == "iiv" and isinstance(model.parameters[name].shape, StudentT):
                 raise ModelError(
                     f"{field}: the random effect on {name} has Student's t distribution, which "

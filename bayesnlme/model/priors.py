@@ -10,6 +10,7 @@ from bayesnlme.observation.kinds import Observed
 from bayesnlme.population.factors import Function, Maturation
 from bayesnlme.population.parameters import LogitNormal, Parameter
 from bayesnlme.population.priors import LKJ, Fixed, Prior
+from bayesnlme.population.spread import by_default
 
 _WORDS = {
     SUBJECTS: ("random effect", "random effects"),
@@ -35,6 +36,8 @@ class PriorRow:
         Whether the package chose the prior from a plain number.
     scale : str
         Empty, or ``"logit"`` where the prior is of the logit of the position between bounds.
+    source : str
+        Where it comes from, if that was said.
     """
 
     name: str
@@ -43,6 +46,7 @@ class PriorRow:
     unit: str | None = None
     default: bool = False
     scale: str = ""
+    source: str = ""
 
     @property
     def text(self) -> str:
@@ -80,6 +84,7 @@ def _typical(name: str, parameter: Parameter) -> PriorRow:
         unit=parameter.unit,
         default=isinstance(parameter.typical, float),
         scale="logit" if on_logit else "",
+        source=_source(parameter.typical),
     )
 
 
@@ -91,6 +96,7 @@ def _coefficients(name: str, parameter: Parameter) -> Iterator[PriorRow]:
                     name=names.coefficient(name, effect.covariate, which),
                     prior=prior,
                     meaning=f"{which} in the {effect.kind} effect of {effect.covariate} on {name}",
+                    source=prior.source,
                 )
             continue
         yield PriorRow(
@@ -98,6 +104,7 @@ def _coefficients(name: str, parameter: Parameter) -> Iterator[PriorRow]:
             prior=effect.prior(parameter.scale),
             meaning=f"{effect.kind} effect of {effect.covariate} on {name}",
             default=effect.coefficient is None,
+            source=_source(effect.coefficient),
         )
 
 
@@ -105,12 +112,14 @@ def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Ite
     effect = _WORDS[layer.names]
     for name, prior in layer.priors.items():
         given = parameters[name]
+        stated = given.iiv if layer.names is SUBJECTS else given.iov
         yield PriorRow(
             name=layer.names.sd_entry(name),
             prior=prior,
             meaning=f"{'scale' if name in layer.tails else 'SD'} of the {effect[0]} on {name}",
             unit=given.unit if given.kind == "Normal" else None,
-            default=isinstance(given.iiv if layer.names is SUBJECTS else given.iov, float),
+            default=by_default(stated),
+            source=_source(stated),
         )
     for name, shape in layer.shapes.items():
         yield PriorRow(
@@ -118,7 +127,17 @@ def _layer(parameters: Mapping[str, Parameter], layer: Layer, lkj: float) -> Ite
             prior=shape.prior(),
             meaning=f"{shape.meaning} on {name}",
             default=isinstance(shape.value, float),
+            source=_source(shape.value),
         )
+    for name, share in layer.shared.items():
+        if share.scale is not None:
+            yield PriorRow(
+                name=layer.names.scale_of(name),
+                prior=share.prior(),
+                meaning=f"scale of the {effect[0]} that {name} shares with {share.parameter}",
+                default=isinstance(share.scale, float),
+                source=_source(share.scale),
+            )
     for block in layer.blocks:
         yield PriorRow(
             name=layer.names.correlation(block),
@@ -134,5 +153,10 @@ def _magnitudes(output: str, outcome: Observed) -> Iterator[PriorRow]:
             name=names.magnitude(output, magnitude),
             prior=prior,
             meaning=f"{outcome.meaning(magnitude)} of {output}",
-            default=isinstance(stated[magnitude], float),
+            default=by_default(stated[magnitude]),
+            source=_source(stated[magnitude]),
         )
+
+
+def _source(stated: object) -> str:
+    return getattr(stated, "source", "")

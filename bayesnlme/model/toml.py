@@ -40,11 +40,13 @@ def read_model(path: str | Path) -> Model:
     ModelError
         If the file is not TOML or not a model; the message gives the path of the entry.
     """
-    return parse_model(_text(path), str(path))
+    return parse_model(_text(path), str(path), folder=Path(path).parent)
 
 
-def parse_model(text: str, source: str = "model") -> Model:
+def parse_model(text: str, source: str = "model", *, folder: Path | None = None) -> Model:
     """Read a model from TOML text; see :func:`read_model`.
+
+    A table ``[published]`` names a table of priors, relative to ``folder``.
 
     Examples
     --------
@@ -60,7 +62,10 @@ def parse_model(text: str, source: str = "model") -> Model:
     content = _parse(text, source)
     with entries.at(source):
         _reading(content.pop("data", {}), "data")
-        return model_from_dict(content)
+        published = _published(content.pop("published", {}), "published", folder)
+        model = model_from_dict(content)
+    with entries.at(f"{source}: published"):
+        return model.with_priors(**published) if published else model
 
 
 def reading_options(path: str | Path) -> dict[str, Any]:
@@ -144,6 +149,7 @@ def _reading(value: Any, where: str) -> dict[str, Any]:
         "outputs": _words,
         "covariates": entries.texts,
         "covariate_interpolation": _interpolation,
+        "fill": _rules,
         "missing": entries.texts,
         "encoding": entries.text,
     }
@@ -151,6 +157,30 @@ def _reading(value: Any, where: str) -> dict[str, Any]:
     entries.keys(given, where, tuple(read))
     taken = {key: read[key](each, f"{where}.{key}") for key, each in given.items()}
     return taken.pop("columns", {}) | taken
+
+
+def _rules(value: Any, where: str) -> dict[str, Any]:
+    """Take by covariate a rule, or a value."""
+    return {
+        key: each if isinstance(each, str) else entries.number(each, entries.below(where, key))
+        for key, each in entries.table(value, where).items()
+    }
+
+
+def _published(value: Any, where: str, folder: Path | None) -> dict[str, Any]:
+    """Take the table ``[published]`` as arguments of `Model.with_priors`."""
+    read: dict[str, Read] = {
+        "table": entries.text,
+        "source": entries.text,
+        "inflate": entries.number,
+        "units": _words,
+    }
+    given = entries.table(value, where)
+    entries.keys(given, where, tuple(read), ("table",) if given else ())
+    taken = {key: read[key](each, f"{where}.{key}") for key, each in given.items()}
+    if taken and folder is None:
+        raise ModelError(f"{where}.table: only a model that is read from a file can name another.")
+    return taken | {"table": (folder or Path()) / taken["table"]} if taken else {}
 
 
 def _interpolation(value: Any, where: str) -> str:

@@ -9,6 +9,8 @@ from bayesnlme._types import Booleans
 from bayesnlme.data import Dataset
 from bayesnlme.data.records import Records
 from bayesnlme.errors import Finding, Severity
+from bayesnlme.model.event_rows import event_findings
+from bayesnlme.observation.events import TimeToEvent
 from bayesnlme.observation.kinds import Observed
 
 _DROPPING = ("M1", "M2")
@@ -22,7 +24,9 @@ def value_findings(
     mine = data.observations.output == number
     yield from _impossible(outcome, data, mine, name)
     if outcome.scale != "continuous":
-        yield from _not_continuous(data, mine, name)
+        yield from _not_continuous(outcome, data, mine, name)
+        if isinstance(outcome, TimeToEvent):
+            yield from event_findings(outcome, data, numbered)
         return
     if outcome.blq in _DROPPING:
         yield from _dropped(outcome.blq, data, mine, name)
@@ -73,14 +77,19 @@ def _impossible(outcome: Observed, data: Dataset, mine: Booleans, name: str) -> 
             )
 
 
-def _not_continuous(data: Dataset, mine: Booleans, name: str) -> Iterator[Finding]:
+def _not_continuous(
+    outcome: Observed, data: Dataset, mine: Booleans, name: str
+) -> Iterator[Finding]:
+    remedy = "Write the value itself with CENS 0, or use a residual error."
+    if outcome.scale == "event":
+        remedy = "Write CENS 0, or leave CENS out: DV 0 at a subject's last row says the same."
     for i in np.flatnonzero(mine & data.observations.censored):
         yield _finding(
             data,
             int(i),
             code="E_CENSORING_UNSUPPORTED",
             message=f"The observation is censored, but {name!r} is no continuous outcome.",
-            remedy="Write the value itself with CENS 0, or use a residual error.",
+            remedy=remedy,
             column="CENS",
         )
 

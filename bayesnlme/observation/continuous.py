@@ -32,13 +32,14 @@ from bayesnlme.observation.outcome import Magnitudes, magnitude
 from bayesnlme.observation.priors import degrees_prior, exponent_prior
 from bayesnlme.observation.residual import ResidualError
 from bayesnlme.population.priors import Fixed, Prior, Stated, prior_to_value
+from bayesnlme.population.spread import Deviation
 
 
 @dataclass(frozen=True, slots=True)
 class AdditiveError(ResidualError):
     """The same standard deviation everywhere, in the unit of the observation."""
 
-    additive: Stated
+    additive: Deviation
 
     kind: ClassVar[str] = "additive"
     magnitudes: ClassVar[tuple[str, ...]] = ("additive",)
@@ -60,7 +61,7 @@ class AdditiveError(ResidualError):
 class ProportionalError(ResidualError):
     """A standard deviation proportional to the prediction; the magnitude is a fraction."""
 
-    proportional: Stated
+    proportional: Deviation
 
     kind: ClassVar[str] = "proportional"
     magnitudes: ClassVar[tuple[str, ...]] = ("proportional",)
@@ -82,8 +83,8 @@ class ProportionalError(ResidualError):
 class CombinedError(ResidualError):
     """Additive and proportional error: their variances add, or their standard deviations."""
 
-    additive: Stated
-    proportional: Stated
+    additive: Deviation
+    proportional: Deviation
     convention: str = field(default="variance", kw_only=True)
 
     kind: ClassVar[str] = "combined"
@@ -125,7 +126,7 @@ class CombinedError(ResidualError):
 class PowerError(ResidualError):
     """A standard deviation proportional to a power of the prediction."""
 
-    coefficient: Stated
+    coefficient: Deviation
     exponent: Stated
 
     kind: ClassVar[str] = "power"
@@ -158,7 +159,7 @@ class PowerError(ResidualError):
 class LogNormalError(ResidualError):
     """Additive error on the log scale: the observations must be positive."""
 
-    log_sd: Stated
+    log_sd: Deviation
 
     kind: ClassVar[str] = "log_normal"
     magnitudes: ClassVar[tuple[str, ...]] = ("log_sd",)
@@ -271,8 +272,9 @@ def additive(sd: object, *, blq: str = "M3") -> AdditiveError:
 
     Parameters
     ----------
-    sd : float, Prior or Fixed
-        A number is the mean of a half-normal prior.
+    sd : float, Spread, Prior or Fixed
+        A number is the mean of a half-normal prior; ``bn.sd(0.5, rse=0.2)`` and ``bn.variance``
+        state it with its standard error.
     blq : "M1", "M2", "M3" or "M4"
         What an observation below the limit of quantification says [Beal2001]_: M1 nothing, it is
         dropped; M2 nothing, and the others are known to exceed the limit; M3 that the value is
@@ -289,7 +291,7 @@ def additive(sd: object, *, blq: str = "M3") -> AdditiveError:
 def proportional(sd: object, *, blq: str = "M3") -> ProportionalError:
     """State a proportional error by its standard deviation as a fraction of the prediction.
 
-    ``sd`` and ``blq`` are as in `additive`.
+    ``sd`` and ``blq`` are as in `additive`; ``bn.cv(10)`` states it in percent.
     """
     return ProportionalError(sd, blq=blq)  # type: ignore[arg-type]
 
@@ -337,7 +339,7 @@ def power_error(*, coefficient: object, exponent: object, blq: str = "M3") -> Po
 def log_normal(sd: object, *, blq: str = "M3") -> LogNormalError:
     """State a log-normal error by its standard deviation on the log scale.
 
-    ``sd`` and ``blq`` are as in `additive`.
+    ``sd`` and ``blq`` are as in `additive`; ``bn.cv(10)`` states it in percent.
     """
     return LogNormalError(sd, blq=blq)  # type: ignore[arg-type]
 

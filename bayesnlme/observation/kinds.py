@@ -16,9 +16,13 @@ from bayesnlme.observation.continuous import (
     StudentError,
 )
 from bayesnlme.observation.counts import NegativeBinomialCounts, PoissonCounts
+from bayesnlme.observation.events import TimeToEvent
 from bayesnlme.population.priors import prior_from_value
+from bayesnlme.population.spread import deviation_from_value
 
-type Observed = Residual | PoissonCounts | NegativeBinomialCounts | BinaryOutcome | OrderedOutcome
+type Observed = (
+    Residual | PoissonCounts | NegativeBinomialCounts | BinaryOutcome | OrderedOutcome | TimeToEvent
+)
 
 RESIDUALS: dict[str, Any] = {
     cls.kind: cls
@@ -32,10 +36,11 @@ RESIDUALS: dict[str, Any] = {
     )
 }
 DISTRIBUTIONS: dict[str, Any] = {
-    cls.kind: cls for cls in (PoissonCounts, NegativeBinomialCounts, BinaryOutcome, OrderedOutcome)
+    cls.kind: cls
+    for cls in (PoissonCounts, NegativeBinomialCounts, BinaryOutcome, OrderedOutcome, TimeToEvent)
 }
 KINDS = (*RESIDUALS.values(), *DISTRIBUTIONS.values())
-OPTIONS = ("blq", "convention", "link", "first")
+OPTIONS = ("blq", "convention", "link", "first", "repeated")
 """Entries that say something other than a prior; they may be left out."""
 
 
@@ -83,4 +88,4 @@ def _value(output: str, name: str, value: Any) -> Any:
         return outcome_from_dict(output, value)
     if name == "thresholds" and not isinstance(value, Mapping | str):
         return [prior_from_value(each, what) for each in value]
-    return prior_from_value(value, what)
+    return deviation_from_value(value, what)

@@ -59,7 +59,7 @@ class Outcome(Protocol):
     key : str
         The entry of a file that holds its name: ``"error"`` or ``"distribution"``.
     scale : str
-        What its values are: ``"continuous"``, ``"count"`` or ``"category"``.
+        What its values are: ``"continuous"``, ``"count"``, ``"category"`` or ``"event"``.
     positive : bool
         Whether observations must be positive.
     """

@@ -1,6 +1,6 @@
 """What all residual errors share: scale, noise, and what a censored value says."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -22,9 +22,9 @@ from bayesnlme.population.priors import (
     Fixed,
     Prior,
     prior_to_value,
-    standard_deviation_prior,
     stated,
 )
+from bayesnlme.population.spread import Scale, deviation_prior, stated_deviation
 
 METHODS = ("M1", "M2", "M3", "M4")
 
@@ -39,6 +39,13 @@ class ResidualError:
     key: ClassVar[str] = "error"
     scale: ClassVar[str] = "continuous"
     magnitudes: ClassVar[tuple[str, ...]]
+    deviations: ClassVar[Mapping[str, Scale]] = {
+        "additive": "own",
+        "proportional": "fraction",
+        "coefficient": "own",
+        "log_sd": "log",
+    }
+    """The magnitudes that are standard deviations, and of what."""
 
     def __post_init__(self) -> None:
         if self.blq not in METHODS:
@@ -51,7 +58,8 @@ class ResidualError:
                 "gives no others. Use M3, which is then the same."
             )
         for name in self.magnitudes:
-            object.__setattr__(self, name, stated(getattr(self, name), self._what(name)))
+            accept = stated_deviation if name in self.deviations else stated
+            object.__setattr__(self, name, accept(getattr(self, name), self._what(name)))
             self._prior(name)
 
     @property
@@ -214,7 +222,7 @@ class ResidualError:
         return f"{self.kind} error, {name}"
 
     def _prior(self, name: str) -> Prior | Fixed:
-        return standard_deviation_prior(getattr(self, name), self._what(name))
+        return deviation_prior(getattr(self, name), self._what(name), self.deviations[name])
 
     def _options(self) -> dict[str, Any]:
         return {} if self.blq == "M3" else {"blq": self.blq}

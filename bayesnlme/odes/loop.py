@@ -67,12 +67,13 @@ def describe(code: Code, solver: Solver) -> tuple[IntegerArray, Floats]:
     problem, sensitivities = code.problem, code.sensitivities
     size = range(len(problem.states))
     linear, reachable = problem.linear, problem.reachable
+    apart = {problem.states.index(name) for name in problem.integrals}
     method = _method(solver, linear=linear, formula=code.n_nodes > 0)
     arrays = (
         [each for pair in code.transition for each in pair],
         list(modelled_rates(problem)),
         [block.size for block in code.blocks],
-        [int(i in reachable[source]) for source in size for i in size],
+        [int(i in reachable[source] and i not in apart) for source in size for i in size],
     )
     values = [
         len(size),

@@ -52,6 +52,8 @@ class Problem:
     rate : tuple of (expression or None)
         For every state, the constant rate at which a dose enters, where the table leaves that
         to the model (RATE -1).
+    integrals : tuple of str
+        States that only add up an output over time; doses do not set their tolerance.
     key : str
         SHA-256 of the canonical text of the equations, in hexadecimal.
     """
@@ -66,6 +68,7 @@ class Problem:
     bioavailability: Optionals
     duration: Optionals
     rate: Optionals
+    integrals: tuple[str, ...] = ()
     key: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -180,7 +183,7 @@ class Problem:
             said = zip(self.states, getattr(self, name), strict=True)
             if texts := {state: text(each) for state, each in said if each is not None}:
                 content[name] = texts
-        return content
+        return content | ({"integrals": list(self.integrals)} if self.integrals else {})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Problem) and self.key == other.key
@@ -292,6 +295,7 @@ def make_problem(  # noqa: PLR0913  the fields of a problem
         initial=_canonical(initial),
         outputs=tuple(outputs),
         readouts=_canonical(readouts),
+        integrals=(),
         **{name: _optional(dosing[name], states) for name in DOSING},
     )
     _check_switches(problem)

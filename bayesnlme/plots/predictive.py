@@ -8,15 +8,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayesnlme.plots import style
+from bayesnlme.plots.categories import category_check
+from bayesnlme.plots.events import event_check
 
 
 def predictive_check(table: xr.Dataset, *, output: str | None = None) -> Figure:
-    """Draw the observed quantiles through time over those of simulated studies.
+    """Draw what was observed through time over the same of simulated studies.
 
     Parameters
     ----------
     table : Dataset
-        From :func:`bayesnlme.diagnostics.predictive.predictive_check`.
+        From one of :func:`bayesnlme.diagnostics.checks.predictive_checks`. Quantiles are drawn
+        here, shares of categories as by :func:`bayesnlme.plots.categories.category_check`, events
+        as by :func:`bayesnlme.plots.events.event_check`.
     output : str, optional
         The output to draw; needed where there are several.
 
@@ -27,6 +31,10 @@ def predictive_check(table: xr.Dataset, *, output: str | None = None) -> Figure:
         bin of time. Bands: the interval of the same quantile in simulated studies of new subjects.
         Below, where observations are censored: the share beyond the limit.
     """
+    if "category" in table:
+        return category_check(table, output=output)
+    if "at_risk" in table:
+        return event_check(table)
     units = {each: table.attrs["units"][each] for each in table.attrs["outputs"]}
     name = style.chosen_output(output, units)
     bins = table.isel(bin=np.flatnonzero(table["output"] == name))

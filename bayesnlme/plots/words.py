@@ -44,6 +44,63 @@ def predictive_check(table: xr.Dataset, output: str) -> str:
     )
 
 
+def category_check(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of the shares of categories, with how many lie in their bands."""
+    inside, total = shares_inside(table, output)
+    return (
+        f"Observed shares of the categories of {output} through time over bands of the same "
+        f"shares in {table.attrs['replicates']} simulated studies; {inside} of {total} observed "
+        f"shares lie in their {percent(table.attrs['interval'])} band."
+    )
+
+
+def event_check(table: xr.Dataset) -> str:
+    """Describe the figure of an event, with how long the observed curve is in its band."""
+    what = "Mean number of" if table.attrs["repeated"] else "Share of subjects without"
+    return (
+        f"{what} {table.attrs['output']} through time, observed, over the band of the same in "
+        f"{table.attrs['replicates']} simulated studies; the observed curve lies in its "
+        f"{percent(table.attrs['interval'])} band for {percent(curve_inside(table))} of the time."
+    )
+
+
+def shares_inside(table: xr.Dataset, output: str) -> tuple[int, int]:
+    """Count the observed shares within their simulated interval, and all of them."""
+    shares = table.isel(share=np.flatnonzero(table["output"] == output))
+    inside = _within(shares)
+    return int(inside.sum()), inside.size
+
+
+def curve_inside(table: xr.Dataset) -> float:
+    """Return the share of the times at which the observed curve lies in its interval."""
+    return round(float(_within(table).mean()), 2)
+
+
+def _within(table: xr.Dataset) -> xr.DataArray:
+    lower, upper = (table["simulated"].sel(band=each) for each in ("lower", "upper"))
+    return (table["observed"] >= lower) & (table["observed"] <= upper)
+
+
+def implied_curves(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of what a prior implies."""
+    bins = table.isel(bin=np.flatnonzero(table["output"] == output))
+    drawn = f"{table.attrs['draws'] - table.attrs['failed']} draws from the prior"
+    if table.attrs["scales"][output] == "category":
+        panels = len(set(bins["category"].values.tolist()))
+        return (
+            f"Shares of {panels} categories of {output} through time, one panel each: bands of 50 "
+            f"and 95 % of {drawn}, and the observed shares as points."
+        )
+    mine = table["observation_output"].values == output
+    values, marked = table["value"].values[mine], table["mark"].values[mine]
+    unit = table.attrs["units"][output]
+    return (
+        f"{output} through time: bands of 50 and 95 % of the observations in {drawn} "
+        f"({_range(bins['simulated'].values, unit)}), and {values.size} observations as points "
+        f"({_range(values, unit)}).{_apart(int((marked != '').sum()))}"
+    )
+
+
 def _apart(count: int) -> str:
     return f" {count} censored observations are triangles at their limit." if count else ""
 

@@ -399,3 +399,26 @@ def latex_centred(effect: Continuous) -> str:
     """Write the distance from the reference in LaTeX."""
     name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
     return name + _minus(effect.reference)
+
+
+def term_text(effect: Effect, coefficient: Any) -> str:
+    """Write an effect that is added on the line."""
+    if isinstance(effect, Maturation | Function):
+        return f"log({effect.text(coefficient)})"
+    if isinstance(effect, Categorical):
+        return f"{coefficient}[{effect.covariate}]"
+    if isinstance(effect, Power):
+        return f"{coefficient} log({effect.covariate}/{effect.reference:g})"
+    return f"{coefficient} ({centred(effect.covariate, effect.reference)})"
+
+
+def term_latex(effect: Effect, coefficient: Any) -> str:
+    """Write an effect that is added on the line, in LaTeX."""
+    if isinstance(effect, Maturation | Function):
+        return rf"\log\left({effect.latex(coefficient)}\right)"
+    name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
+    if isinstance(effect, Categorical):
+        return rf"{coefficient}[{name}]"
+    if isinstance(effect, Power):
+        return rf"{coefficient}\,\log({name}/{effect.reference:g})"
+    return rf"{coefficient}\,({latex_centred(effect)})"

@@ -26,6 +26,8 @@ from bayesnlme.population.priors import (
     prior_to_value,
     stated,
 )
+from bayesnlme.population.sharing import Shared
+from bayesnlme.population.spread import Spread
 
 DEFAULT_BOXCOX_SD = 0.5
 """SD of the Box-Cox shape's prior where it was given as a number."""
@@ -160,3 +162,31 @@ def shape_from_dict(entries: Mapping[str, Any], parameter: str) -> Shape:
         near = did_you_mean(str(kind), _KINDS)
         raise ModelError(f"{parameter} shape: {dict(entries)!r} is none. {near}")
     return _KINDS[kind](prior_from_value(entries[kind], f"{parameter} shape"))
+
+
+def check_shape(kind: str, shape: object, iiv: object) -> None:
+    """Refuse a distribution of a random effect that a kind of parameter cannot have."""
+    if shape is None:
+        return
+    if not isinstance(shape, BoxCox | StudentT):
+        raise ModelError(
+            f"shape={shape!r} is no distribution of a random effect. Use bn.effects.boxcox(0.2) or "
+            "bn.effects.student_t(df=5)."
+        )
+    if iiv is None:
+        raise ModelError(f"{kind}: a shape without a random effect. Give iiv=... too.")
+    if isinstance(iiv, Shared) and isinstance(shape, StudentT):
+        raise ModelError(
+            f"{kind}: Student's t is the distribution of an effect of its own. Give it to "
+            f"{iiv.parameter}, whose effect is shared."
+        )
+    if isinstance(iiv, Spread) and iiv.form == "cv_percent":
+        raise ModelError(
+            f"{kind} iiv: with a shape the individual values are not log-normal, and a CV says "
+            "nothing of omega. State the standard deviation."
+        )
+    if isinstance(shape, BoxCox) and kind == "Normal":
+        raise ModelError(
+            "Normal: the Box-Cox transform needs an effect without a unit. Use bn.LogNormal, "
+            "bn.LogitNormal or bn.effects.student_t(df=...)."
+        )

@@ -217,6 +217,6 @@ def _known(value: object, what: str) -> Fixed | Prior:
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Write a known value as a plain number, as it was most likely written."""
     return {
-        name: each["fixed"] if isinstance(each, Mapping) and "fixed" in each else each
+        name: each["fixed"] if isinstance(each, Mapping) and set(each) == {"fixed"} else each
         for name, each in values.items()
     }

@@ -28,12 +28,11 @@ from bayesnlme.population.covariates import (
     Categorical,
     Continuous,
     Effect,
-    Power,
-    centred,
     effect_from_dict,
-    latex_centred,
+    term_latex,
+    term_text,
 )
-from bayesnlme.population.effects import BoxCox, Shape, StudentT, shape_from_dict
+from bayesnlme.population.effects import BoxCox, Shape, check_shape, shape_from_dict
 from bayesnlme.population.factors import Function, Maturation, latex_name
 from bayesnlme.population.priors import (
     Fixed,
@@ -45,8 +44,16 @@ from bayesnlme.population.priors import (
     prior_from_value,
     prior_to_value,
     real_prior,
-    standard_deviation_prior,
     stated,
+)
+from bayesnlme.population.sharing import Shared, shared_from_dict
+from bayesnlme.population.spread import (
+    Deviation,
+    Scale,
+    deviation_from_value,
+    deviation_prior,
+    expected_deviation,
+    stated_deviation,
 )
 
 type Moved = Sequence[tuple[Effect, Tensor, Any]]
@@ -59,13 +66,14 @@ class _Individual(ABC):
 
     typical: Stated
     _: KW_ONLY
-    iiv: Stated | None = None
-    iov: Stated | None = None
+    iiv: Deviation | Shared | None = None
+    iov: Deviation | Shared | None = None
     shape: Shape | None = None
     unit: str | None = None
     covariates: tuple[Effect, ...] = ()
 
     kind: ClassVar[str]
+    effect_scale: ClassVar[Scale] = "own"
 
     @abstractmethod
     def typical_prior(self) -> Prior | Fixed:
@@ -75,27 +83,38 @@ class _Individual(ABC):
         object.__setattr__(self, "typical", stated(self.typical, f"{self.kind} typical value"))
         for name in ("iiv", "iov"):
             given = getattr(self, name)
-            if given is not None:
-                object.__setattr__(self, name, stated(given, f"{self.kind} {name}"))
+            if given is not None and not isinstance(given, Shared):
+                object.__setattr__(self, name, stated_deviation(given, f"{self.kind} {name}"))
         object.__setattr__(self, "covariates", _effects(self.covariates))
         if self.unit is not None and (not isinstance(self.unit, str) or not self.unit.strip()):
             raise ModelError(f"unit={self.unit!r} must be text, such as 'L/h', or left out.")
-        _check_shape(self.kind, self.shape, self.iiv)
+        check_shape(self.kind, self.shape, self.iiv)
         self.iiv_prior()
         self.iov_prior()
         self.typical_prior()
 
     def iiv_prior(self) -> Prior | Fixed | None:
-        """Return the prior of the SD between subjects, None without a random effect."""
-        return _sd_prior(self.iiv, f"{self.kind} iiv")
+        """Return the prior of the SD between subjects, None without an effect of its own."""
+        return self._sd_prior("iiv")
 
     def iov_prior(self) -> Prior | Fixed | None:
-        """Return the prior of the SD between occasions, None without an effect of them."""
-        return _sd_prior(self.iov, f"{self.kind} iov")
+        """Return the prior of the SD between occasions, None without an effect of its own."""
+        return self._sd_prior("iov")
+
+    def _sd_prior(self, which: str) -> Prior | Fixed | None:
+        value = getattr(self, which)
+        if value is None or isinstance(value, Shared):
+            return None
+        return deviation_prior(value, f"{self.kind} {which}", self.effect_scale)
 
     def effect_text(self, name: str) -> str:
         """Write the sum of the random effects in plain text, empty without any."""
-        eta, kappa = (layer.of_parameter(name) for layer in names.LAYERS)
+        eta, kappa = (
+            given.text(layer.of_parameter(given.parameter), layer.scale_of(name))
+            if isinstance(given, Shared)
+            else layer.of_parameter(name)
+            for given, layer in zip((self.iiv, self.iov), names.LAYERS, strict=True)
+        )
         if isinstance(self.shape, BoxCox):
             eta = self.shape.text(eta, _number_or(self.shape, names.shape(name, "boxcox")))
         parts = [(self.iiv, eta), (self.iov, kappa)]
@@ -103,10 +122,16 @@ class _Individual(ABC):
 
     def effect_latex(self, name: str) -> str:
         """Write the sum of the random effects in LaTeX, empty without any."""
-        eta = rf"\eta_{{{name},i}}"
+        eta, kappa = rf"\eta_{{{name},i}}", rf"\kappa_{{{name},ik}}"
+        if isinstance(self.iiv, Shared):
+            whose = latex_name(self.iiv.parameter)
+            eta = self.iiv.latex(rf"\eta_{{{whose},i}}", rf"s_{{{name}}}")
+        if isinstance(self.iov, Shared):
+            whose = latex_name(self.iov.parameter)
+            kappa = self.iov.latex(rf"\kappa_{{{whose},ik}}", rf"s_{{\mathrm{{iov}},{name}}}")
         if isinstance(self.shape, BoxCox):
             eta = self.shape.latex(eta, _number_or(self.shape, rf"\lambda_{{{name}}}"))
-        parts = [(self.iiv, eta), (self.iov, rf"\kappa_{{{name},ik}}")]
+        parts = [(self.iiv, eta), (self.iov, kappa)]
         return " + ".join(text for sd, text in parts if sd is not None)
 
     def stays_within(self, lower: float, upper: float) -> bool:
@@ -142,9 +167,11 @@ class LogNormal(_Individual):
     ----------
     typical : float, Prior, Typical or Fixed
         Typical value on the natural scale. A number is an expectation, the others are exact.
-    iiv : float, Prior, Fixed or None
-        SD of the random effect, on the log scale. None: the same value for all subjects.
-    iov : float, Prior, Fixed or None
+    iiv : float, Spread, Prior, Fixed, Shared or None
+        SD of the random effect, on the log scale; ``bn.cv(30)`` and ``bn.variance(0.09)`` state
+        it in other forms. ``bn.shared("CL")``: the random effect of CL. None: the same value for
+        all subjects.
+    iov : float, Spread, Prior, Fixed, Shared or None
         SD of a further random effect of each occasion of a subject, on the log scale. The
         occasions are those of the table's column OCC.
     shape : BoxCox, StudentT or None
@@ -167,6 +194,7 @@ class LogNormal(_Individual):
     """
 
     kind: ClassVar[str] = "LogNormal"
+    effect_scale: ClassVar[Scale] = "log"
     scale: ClassVar[float] = 1.0
 
     def typical_prior(self) -> Prior | Fixed:
@@ -219,14 +247,14 @@ class Normal(_Individual):
         prior = self.typical_prior()
         if isinstance(prior, Prior):
             return prior.keywords.get("sigma")
-        return abs(prior.value) + 2.5 * self._iiv_number() or None
+        return abs(prior.value) + 2.5 * self._expected_deviation() or None
 
-    def _iiv_number(self) -> float:
-        return self.iiv if isinstance(self.iiv, float) else 0.0
+    def _expected_deviation(self) -> float:
+        return 0.0 if isinstance(self.iiv, Shared) else expected_deviation(self.iiv)
 
     def typical_prior(self) -> Prior | Fixed:
         """Return the prior of the typical value."""
-        return real_prior(self.typical, self._iiv_number(), "Normal typical value")
+        return real_prior(self.typical, self._expected_deviation(), "Normal typical value")
 
     def individual(self, typical: Tensor, moved: Moved, effect: Tensor | None) -> Tensor:
         """Return the individual values, shape (subject,) or () if all are the same."""
@@ -248,7 +276,7 @@ class Normal(_Individual):
         factors = [e for e in self.covariates if not e.additive_on_normal]
         terms = [e for e in self.covariates if e.additive_on_normal]
         product = " * ".join([f"{name}_pop", *(e.text(coefficients[e.covariate]) for e in factors)])
-        added = [_term_text(e, coefficients[e.covariate]) for e in terms]
+        added = [term_text(e, coefficients[e.covariate]) for e in terms]
         noise = [effect] if (effect := self.effect_text(name)) else []
         return " + ".join([product, *added, *noise])
 
@@ -259,7 +287,7 @@ class Normal(_Individual):
         product = r" \, ".join(
             [rf"{name}_{{\mathrm{{pop}}}}", *(e.latex(coefficients[e.covariate]) for e in factors)]
         )
-        added = [_term_latex(e, coefficients[e.covariate]) for e in terms]
+        added = [term_latex(e, coefficients[e.covariate]) for e in terms]
         noise = [effect] if (effect := self.effect_latex(name)) else []
         return " + ".join([product, *added, *noise])
 
@@ -340,14 +368,14 @@ class LogitNormal(_Individual):
 
     def text(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in plain text."""
-        added = [_term_text(e, coefficients[e.covariate]) for e in self.covariates]
+        added = [term_text(e, coefficients[e.covariate]) for e in self.covariates]
         noise = [effect] if (effect := self.effect_text(name)) else []
         inside = " + ".join([f"logit({name}_pop)", *added, *noise])
         return f"logistic({inside}){self._between()}"
 
     def latex(self, name: str, coefficients: Mapping[str, Any]) -> str:
         """Write the equation in LaTeX."""
-        added = [_term_latex(e, coefficients[e.covariate]) for e in self.covariates]
+        added = [term_latex(e, coefficients[e.covariate]) for e in self.covariates]
         noise = [effect] if (effect := self.effect_latex(name)) else []
         bounds = f"_{{({self.lower:g},\\,{self.upper:g})}}" if self._between() else ""
         logit = rf"\mathrm{{logit}}{bounds}"
@@ -420,7 +448,10 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
             raise ModelError(f"parameter {name}: unknown {key!r}. {did_you_mean(key, allowed)}")
     given["typical"] = prior_from_value(given["typical"], f"{name} typical")
     for each in ("iiv", "iov"):
-        given[each] = prior_from_value(given.get(each), f"{name} {each}")
+        value: Any = given.get(each)
+        share = isinstance(value, Mapping) and "shared" in value
+        read = shared_from_dict if share else deviation_from_value
+        given[each] = read(value, f"{name} {each}")
     if "shape" in given:
         given["shape"] = shape_from_dict(given["shape"], name)
     effects: Iterable[Mapping[str, Any]] = given.pop("covariates", ())
@@ -430,27 +461,6 @@ def parameter_from_dict(name: str, entries: Mapping[str, Any]) -> Parameter:
 
 def _number_or(shape: BoxCox, name: str) -> str:
     return f"{shape.value.value:g}" if isinstance(shape.value, Fixed) else name
-
-
-def _check_shape(kind: str, shape: object, iiv: object) -> None:
-    if shape is None:
-        return
-    if not isinstance(shape, BoxCox | StudentT):
-        raise ModelError(
-            f"shape={shape!r} is no distribution of a random effect. Use bn.effects.boxcox(0.2) or "
-            "bn.effects.student_t(df=5)."
-        )
-    if iiv is None:
-        raise ModelError(f"{kind}: a shape without a random effect. Give iiv=... too.")
-    if isinstance(shape, BoxCox) and kind == "Normal":
-        raise ModelError(
-            "Normal: the Box-Cox transform needs an effect without a unit. Use bn.LogNormal, "
-            "bn.LogitNormal or bn.effects.student_t(df=...)."
-        )
-
-
-def _sd_prior(value: Stated | None, what: str) -> Prior | Fixed | None:
-    return None if value is None else standard_deviation_prior(value, what)
 
 
 def _effects(given: Any) -> tuple[Effect, ...]:
@@ -467,26 +477,3 @@ def _effects(given: Any) -> tuple[Effect, ...]:
         if seen.count(name) > 1:
             raise ModelError(f"covariate {name!r} acts twice on one parameter. Keep one.")
     return tuple(listed)
-
-
-def _term_text(effect: Effect, coefficient: Any) -> str:
-    """Write an effect that is added on the line."""
-    if isinstance(effect, Maturation | Function):
-        return f"log({effect.text(coefficient)})"
-    if isinstance(effect, Categorical):
-        return f"{coefficient}[{effect.covariate}]"
-    if isinstance(effect, Power):
-        return f"{coefficient} log({effect.covariate}/{effect.reference:g})"
-    return f"{coefficient} ({centred(effect.covariate, effect.reference)})"
-
-
-def _term_latex(effect: Effect, coefficient: Any) -> str:
-    """Write an effect that is added on the line, in LaTeX."""
-    if isinstance(effect, Maturation | Function):
-        return rf"\log\left({effect.latex(coefficient)}\right)"
-    name = rf"\mathrm{{{latex_name(effect.covariate)}}}_i"
-    if isinstance(effect, Categorical):
-        return rf"{coefficient}[{name}]"
-    if isinstance(effect, Power):
-        return rf"{coefficient}\,\log({name}/{effect.reference:g})"
-    return rf"{coefficient}\,({latex_centred(effect)})"

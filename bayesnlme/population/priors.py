@@ -39,6 +39,8 @@ class Prior:
     ----------
     distribution : str
         Name of a univariate continuous distribution of PyMC.
+    source : str
+        Where it comes from, such as ``"Upton 2004, table 2"``; listed with the prior.
     **arguments : float
         Its arguments, by PyMC's names.
 
@@ -56,8 +58,9 @@ class Prior:
     distribution: str
     arguments: tuple[tuple[str, float], ...]
     """Names and values, in the order of the names: how they were written does not matter."""
+    source: str
 
-    def __init__(self, distribution: str, /, **arguments: float) -> None:
+    def __init__(self, distribution: str, /, *, source: str = "", **arguments: float) -> None:
         _check_distribution(distribution, arguments)
         numbers = {
             name: finite_number(value, f"Prior {distribution!r}: {name}")
@@ -65,6 +68,7 @@ class Prior:
         }
         object.__setattr__(self, "distribution", distribution)
         object.__setattr__(self, "arguments", tuple(numbers.items()))
+        object.__setattr__(self, "source", source_text(source, f"Prior {distribution!r}"))
         _check_arguments(distribution, self.arguments)
 
     @property
@@ -106,7 +110,7 @@ class Prior:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that :func:`prior_from_dict` reads back."""
-        return {"prior": self.distribution, **self.keywords}
+        return {"prior": self.distribution, **self.keywords, **source_entry(self.source)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +121,23 @@ class Fixed:
     ----------
     value : float
         The value, on the natural scale of the parameter.
+    source : str
+        Where it comes from.
     """
 
     value: float
+    source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", finite_number(self.value, "bn.fixed"))
+        source_text(self.source, "bn.fixed")
 
     def __repr__(self) -> str:
         return f"{self.value:g} (fixed)"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that :func:`prior_from_dict` reads back."""
-        return {"fixed": self.value}
+        return {"fixed": self.value, **source_entry(self.source)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +150,27 @@ class Typical:
         Typical value, on the natural scale of the parameter.
     rse : float
         Relative standard error as a fraction: 0.5 is 50 %.
+    source : str
+        Where it comes from.
     """
 
     value: float
     rse: float
+    source: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", finite_number(self.value, "bn.typical"))
         object.__setattr__(self, "rse", finite_number(self.rse, "bn.typical: rse"))
         if self.rse <= 0:
             raise ModelError(f"rse={self.rse!r} must be a positive fraction, such as 0.5 for 50 %.")
+        source_text(self.source, "bn.typical")
+
+    def __repr__(self) -> str:
+        return f"bn.typical({self.value:g}, rse={self.rse:g})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that :func:`prior_from_dict` reads back."""
-        return {"typical": self.value, "rse": self.rse}
+        return {"typical": self.value, "rse": self.rse, **source_entry(self.source)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,29 +193,30 @@ type Stated = float | Prior | Fixed | Typical
 """What a user may write where the model needs a prior."""
 
 
-def typical(value: float, *, rse: float) -> Typical:
+def typical(value: float, *, rse: float, source: str = "") -> Typical:
     """State a typical value with its relative standard error.
 
     On a log-normal parameter this is a log-normal prior with median ``value`` and coefficient of
-    variation ``rse``; on a normal one a normal prior with SD ``|value| * rse``.
+    variation ``rse``; on a normal one a normal prior with SD ``|value| * rse``. ``source`` says
+    where it comes from, and is listed with the prior.
 
     Examples
     --------
     >>> typical(1.5, rse=0.5)
-    Typical(value=1.5, rse=0.5)
+    bn.typical(1.5, rse=0.5)
     """
-    return Typical(value, rse)
+    return Typical(value, rse, source)
 
 
-def fixed(value: float) -> Fixed:
-    """State a value that is known and not estimated.
+def fixed(value: float, *, source: str = "") -> Fixed:
+    """State a value that is known and not estimated; ``source`` says where it comes from.
 
     Examples
     --------
     >>> fixed(0.75)
     0.75 (fixed)
     """
-    return Fixed(value)
+    return Fixed(value, source)
 
 
 def stated(value: object, what: str) -> Stated:
@@ -231,7 +247,7 @@ def standard_deviation_prior(value: Stated, what: str) -> Prior | Fixed:
         raise ModelError(f"{what}: a standard deviation must be positive, not {number:g}.")
     if isinstance(value, Fixed):
         return value
-    return Prior("HalfNormal", sigma=_round(value * math.sqrt(math.pi / 2)))
+    return Prior("HalfNormal", sigma=rounded(value * math.sqrt(math.pi / 2)))
 
 
 def positive_prior(value: Stated, what: str) -> Prior | Fixed:
@@ -244,7 +260,8 @@ def positive_prior(value: Stated, what: str) -> Prior | Fixed:
     if isinstance(value, Fixed):
         return value
     sd = math.sqrt(math.log1p(value.rse**2)) if isinstance(value, Typical) else DEFAULT_LOG_SD
-    return Prior("LogNormal", mu=_round(math.log(number)), sigma=_round(sd))
+    source = value.source if isinstance(value, Typical) else ""
+    return Prior("LogNormal", mu=rounded(math.log(number)), sigma=rounded(sd), source=source)
 
 
 def real_prior(value: Stated, iiv: float, what: str) -> Prior | Fixed:
@@ -260,7 +277,7 @@ def real_prior(value: Stated, iiv: float, what: str) -> Prior | Fixed:
             f"{what}: a typical value of 0 says nothing about its scale. "
             "Give bn.Prior('Normal', mu=0, sigma=...)."
         )
-    return Prior("Normal", mu=centre, sigma=_round(sd))
+    return Prior("Normal", mu=centre, sigma=rounded(sd))
 
 
 def prior_to_value(value: Stated) -> Any:
@@ -275,10 +292,11 @@ def prior_from_value(value: Any, what: str) -> Any:
     entries = dict(value)
     if "prior" in entries:
         return Prior(entries.pop("prior"), **entries)
+    source = entries.pop("source", "")
     if set(entries) == {"fixed"}:
-        return Fixed(entries["fixed"])
+        return Fixed(entries["fixed"], source)
     if set(entries) == {"typical", "rse"}:
-        return Typical(entries["typical"], entries["rse"])
+        return Typical(entries["typical"], entries["rse"], source)
     raise ModelError(
         f"{what}: {entries!r} is no prior. Write a number, {{fixed = x}}, "
         '{typical = x, rse = y} or {prior = "Gamma", alpha = 2, beta = 1}.'
@@ -290,6 +308,18 @@ def finite_number(value: object, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         raise ModelError(f"{what}: {value!r} is not a finite number.")
     return float(value) + 0.0  # -0.0 becomes 0.0
+
+
+def source_text(source: object, what: str) -> str:
+    """Accept where a value comes from: text on one line."""
+    if not isinstance(source, str) or not source.isprintable():
+        raise ModelError(f"{what}: source={source!r} must be text on one line.")
+    return source
+
+
+def source_entry(source: str) -> dict[str, str]:
+    """Return the entry of a file that says where a value comes from, if that was said."""
+    return {"source": source} if source else {}
 
 
 def _check_distribution(name: str, arguments: Mapping[str, object]) -> None:
@@ -361,9 +391,10 @@ def _from_preliz(value: Any) -> Prior:
     arguments = {n: x for n, x in zip(names, numbers, strict=True) if x is not None}
     if not arguments:
         raise ModelError(f"The PreliZ distribution {name} has no values yet. Fit or state them.")
-    return Prior(name, **{n: float(x) for n, x in arguments.items()})
+    taken: dict[str, Any] = {n: float(x) for n, x in arguments.items()}
+    return Prior(name, **taken)
 
 
-def _round(value: float) -> float:
+def rounded(value: float) -> float:
     """Keep twelve significant digits, so that a default reads and hashes the same everywhere."""
     return float(f"{value:.12g}")

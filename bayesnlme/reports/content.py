@@ -77,6 +77,7 @@ def prior_table(model: Model) -> Rows:
             "meaning": row.meaning,
             "unit": row.unit or "",
             "origin": _origin(row.prior, default=row.default),
+            "source": row.source,
         }
         for row in model.priors
     ]
@@ -140,13 +141,17 @@ def _kind(model: Model, name: str) -> str:
             return f"Standard deviations of the {words}"
         if name.startswith(f"{layer.corr}["):
             return f"Correlations of the {words}"
-    shapes = {
-        names.shape(parameter, shape.variable)
+    headings = {
+        names.shape(parameter, shape.variable): "Shapes of the random effects"
         for layer in model.layers
         for parameter, shape in layer.shapes.items()
+    } | {
+        layer.names.scale_of(parameter): "Scales of shared random effects"
+        for layer in model.layers
+        for parameter in layer.shared
     }
-    if name in shapes:
-        return "Shapes of the random effects"
+    if name in headings:
+        return headings[name]
     outcomes = {
         names.magnitude(output, each): outcome.scale
         for output, outcome in model.observations.items()
@@ -240,6 +245,11 @@ def _reading(fit: Fit) -> str:
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 
+def _filling(fit: Fit) -> str:
+    """Return what filled missing covariate values, as Python."""
+    return "".join(f".fill(**{{{each.covariate!r}: {each.rule!r}}})" for each in fit.data.filled)
+
+
 def recipe(fit: Fit) -> dict[str, str]:
     """Return the model as TOML and the Python that repeats the fit."""
     stem = re.sub(r"\W+", "_", fit.model.name).strip("_") or "model"
@@ -249,7 +259,7 @@ def recipe(fit: Fit) -> dict[str, str]:
         "import bayesnlme as bn",
         "",
         f'model = bn.read_model("{stem}.toml")  # the text below',
-        f"data = bn.read_data({source!r}, {_reading(fit)})",
+        f"data = bn.read_data({source!r}, {_reading(fit)}){_filling(fit)}",
         f"fit = bn.fit(model, data, method=bn.{fit.method['name']}({options}), seed={fit.seed})",
         "",
         "# the same model and the same table, to the last bit:",

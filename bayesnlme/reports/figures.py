@@ -5,11 +5,15 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
+import xarray as xr
 from matplotlib.figure import Figure
 
+from bayesnlme.diagnostics.categories import category_outputs
 from bayesnlme.diagnostics.chains import population_draws, rank_counts
+from bayesnlme.diagnostics.checks import predictive_checks
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
-from bayesnlme.diagnostics.predictive import compared_outputs, predictive_check
+from bayesnlme.diagnostics.predictive import compared_outputs
+from bayesnlme.diagnostics.survival import without_curve
 from bayesnlme.plots import individual, predictive, style, words
 from bayesnlme.plots.chains import rank, trace
 from bayesnlme.reports.numbers import listing, percent
@@ -113,26 +117,56 @@ def agreement_pictures(fit: Fit) -> list[Picture]:
 
 
 def predictive_pictures(fit: Fit) -> list[Picture]:
-    """Draw the predictive check, a figure for each output."""
-    if not compared_outputs(fit):
-        return []
-    table = predictive_check(fit, seed=fit.seed)
-    failed = table.attrs["failed"]
-    lost = f" A further {failed} could not be solved and were left out." * bool(failed)
-    found = []
-    for output in compared_outputs(fit):
-        inside, total = words.quantiles_inside(table, output)
-        caption = (
-            "Lines: 5, 50 and 95 % quantiles of the observations in bins of time (ticks at the "
-            f"top). Bands: {percent(table.attrs['interval'])} equal-tailed intervals of the same "
-            f"quantiles in {table.attrs['replicates']} simulated studies, each with new subjects "
-            "from the population and another posterior draw, with the doses, times and covariates "
-            f"of the table. {inside} of {total} observed quantiles lie in their band."
-            f"{_limits(fit, output)}{lost}"
+    """Draw the predictive check that fits each output."""
+    return [
+        picture(
+            predictive.predictive_check(table, output=output),
+            _words(table, output),
+            _caption(fit, table, output),
         )
-        drawing = predictive.predictive_check(table, output=output)
-        found.append(picture(drawing, words.predictive_check(table, output), caption))
-    return found
+        for output, table in predictive_checks(fit, seed=fit.seed).items()
+    ]
+
+
+def _words(table: xr.Dataset, output: str) -> str:
+    if "category" in table:
+        return words.category_check(table, output)
+    return words.event_check(table) if "at_risk" in table else words.predictive_check(table, output)
+
+
+def _caption(fit: Fit, table: xr.Dataset, output: str) -> str:
+    """Say how to read the predictive check of one output."""
+    interval, failed = percent(table.attrs["interval"]), table.attrs["failed"]
+    studies = (
+        f"in {table.attrs['replicates']} simulated studies, each with new subjects from the "
+        "population and another posterior draw, with the doses, times and covariates of the table."
+    )
+    lost = f" A further {failed} could not be solved and were left out." * bool(failed)
+    if "category" in table:
+        inside, total = words.shares_inside(table, output)
+        return (
+            "Points: share of the observations in each category, in bins of time. Bands: "
+            f"{interval} equal-tailed intervals of the same shares {studies} {inside} of {total} "
+            f"observed shares lie in their band (all categories counted).{lost}"
+        )
+    if "at_risk" in table:
+        line = (
+            "the mean number of events of a subject"
+            if table.attrs["repeated"]
+            else "the share of subjects without the event (Kaplan-Meier)"
+        )
+        return (
+            f"Solid line: {line}, estimated from the table. Band and dashed line: {interval} "
+            f"equal-tailed, pointwise interval and median of the same {studies} Simulated subjects "
+            "are followed as long as the observed ones; those whose follow-up the event ended, to "
+            f"the last row of any subject.{lost}"
+        )
+    inside, total = words.quantiles_inside(table, output)
+    return (
+        "Lines: 5, 50 and 95 % quantiles of the observations in bins of time (ticks at the "
+        f"top). Bands: {interval} equal-tailed intervals of the same quantiles {studies} {inside} "
+        f"of {total} observed quantiles lie in their band.{_limits(fit, output)}{lost}"
+    )
 
 
 def _limits(fit: Fit, output: str) -> str:
@@ -153,14 +187,24 @@ def _limits(fit: Fit, output: str) -> str:
 
 
 def left_out(fit: Fit) -> str:
-    """Say which outputs have no figures, and why."""
-    absent = [each for each in fit.data.outputs if each not in compared_outputs(fit)]
-    if not absent:
-        return ""
-    return (
-        f"No figures of {listing(absent)}: the observations are categories, and the prediction is "
-        "the logit or the probability of one."
-    )
+    """Say which outputs have no individual figures, and why."""
+    sentences = []
+    if categories := list(category_outputs(fit)):
+        sentences.append(
+            f"No figures of {listing(categories)}: the observations are categories, and the "
+            "prediction is the logit or the probability of one."
+        )
+    if events := list(fit.model.events):
+        sentences.append(
+            f"No figures of {listing(events)}: a time to an event is not predicted, its hazard is."
+        )
+    return " ".join(sentences)
+
+
+def unchecked(fit: Fit) -> str:
+    """Say which outputs have no predictive check, and why."""
+    reasons = [without_curve(fit, output) for output in fit.model.events]
+    return " ".join(f"No predictive check: {each}" for each in reasons if each)
 
 
 def spread(names: tuple[str, ...], most: int) -> list[str]:

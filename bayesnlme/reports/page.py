@@ -83,6 +83,7 @@ def _content(fit: Fit) -> dict[str, Any]:
         "individual": figures.individual_pictures(fit),
         "agreement": figures.agreement_pictures(fit),
         "left_out": figures.left_out(fit),
+        "unchecked": figures.unchecked(fit),
         "predictive": figures.predictive_pictures(fit),
         "loo": content.loo_summary(fit),
         "provenance": content.provenance(fit),

@@ -152,13 +152,15 @@ def _sampled(posterior: xr.Dataset) -> xr.Dataset:
     A known SD is the same in every draw of every chain; its R-hat would be 0/0.
     """
     effects = {each.effects for each in names.LAYERS}
-    derived = {names.PREDICTION, *(n for each in names.LAYERS for n in (each.corr, each.standard))}
+    derived = {n for each in names.LAYERS for n in (each.corr, each.standard)}
     units = {names.SUBJECT, names.SUBJECT_OCCASION, names.INTERVAL}
     sampled = posterior.drop_vars(
         [
             name
             for name, array in posterior.data_vars.items()
-            if name in derived or (name not in effects and units & set(array.dims))
+            if name in derived
+            or (name not in effects and units & set(array.dims))
+            or any(names.of_observations(str(dim)) for dim in array.dims)
         ]
     )
     for layer in names.LAYERS:

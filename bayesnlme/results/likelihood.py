@@ -62,6 +62,21 @@ class Likelihood:
         return -2.0 * self.log_likelihood
 
     @property
+    def monte_carlo_errors(self) -> pd.Series:
+        """Monte-Carlo errors of the estimates of SAEM, as shares of their standard errors.
+
+        Raises
+        ------
+        FitError
+            If no random numbers are in the estimates.
+        """
+        group = self._group("likelihood")
+        if "monte_carlo_error" not in group:
+            raise FitError(f"{self.title} draws no random numbers on its way to its estimates.")
+        errors = np.abs(group["jacobian"].values) @ group["monte_carlo_error"].values
+        return pd.Series(errors, self.estimates().index) / self.standard_errors()
+
+    @property
     def ofv_error(self) -> float:
         """Monte-Carlo standard error of the OFV; zero where no random numbers are in it."""
         group = self._group("likelihood")
@@ -226,24 +241,26 @@ class Likelihood:
         attributes = self._group("likelihood").attrs
         if self.problems:
             return "NOT CONVERGED. " + " ".join(self.problems)
+        error = f" +- {self.ofv_error:.2g}" if self.ofv_error else ""
         if not self.maximised:
-            error = f" +- {self.ofv_error:.2g}" if self.ofv_error else ""
             return (
                 f"{attributes['words']} OFV {self.ofv:.3f}{error} ({self.ofv_without_constant:.3f} "
                 "without n log 2 pi). No standard errors belong to these estimates."
             )
         words = (
             f"Converged: {self.title} in {attributes['iterations']} steps, OFV "
-            f"{self.ofv:.3f} ({self.ofv_without_constant:.3f} without n log 2 pi), condition "
-            f"number {self.condition_number():.3g}."
+            f"{self.ofv:.3f}{error} ({self.ofv_without_constant:.3f} without n log 2 pi), "
+            f"condition number {self.condition_number():.3g}."
         )
         if self.at_bound:
             words += f" At a bound: {', '.join(self.at_bound)}; no standard errors there."
-        return words
+        return " ".join([words, attributes.get("notes", "")]).strip()
 
     @property
     def trace(self) -> pd.DataFrame:
-        """OFV (with the prior's part, where priors count) and estimates after each step.
+        """Estimates after each step, and the OFV (with the prior's part, where priors count).
+
+        SAEM knows no OFV on its way.
 
         Raises
         ------
@@ -253,7 +270,8 @@ class Likelihood:
         self._require_maximum("steps")
         group = self._group("likelihood")
         table = pd.DataFrame(group["trace"].values, columns=list(group["estimate"].values))
-        table.insert(0, "ofv", group["trace_ofv"].values)
+        if "trace_ofv" in group:
+            table.insert(0, "ofv", group["trace_ofv"].values)
         table.index.name = "iteration"
         return table
 

@@ -70,6 +70,7 @@ def population_rows(model: Model, posterior: xr.Dataset, units: Mapping[str, str
     for layer in model.layers:
         yield from _sd_rows(model, layer, posterior)
         yield from _shape_rows(layer, posterior)
+        yield from _scale_rows(layer, posterior)
         yield from _correlation_rows(layer, posterior)
     for output, residual in model.observations.items():
         for magnitude, prior in residual.priors().items():
@@ -118,6 +119,13 @@ def _sd_rows(model: Model, layer: Layer, posterior: xr.Dataset) -> Iterator[Row]
 def _shape_rows(layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
     for name, shape in layer.shapes.items():
         variable = names.shape(name, shape.variable)
+        if variable in posterior:
+            yield variable, posterior[variable], ""
+
+
+def _scale_rows(layer: Layer, posterior: xr.Dataset) -> Iterator[Row]:
+    for name in layer.shared:
+        variable = layer.names.scale_of(name)
         if variable in posterior:
             yield variable, posterior[variable], ""
 

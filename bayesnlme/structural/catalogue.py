@@ -17,7 +17,7 @@ from bayesnlme.structural.custom import OdeStructure, ode
 type Balance = dict[str, int]
 
 
-def catalogued[**P, S: (OdeStructure, CurveStructure)](
+def catalogued[**P, S: OdeStructure | CurveStructure](
     home: str,
 ) -> Callable[[Callable[P, S]], Callable[P, S]]:
     """Let a function of the catalogue note its name and arguments in the structure it makes.
@@ -97,7 +97,7 @@ def driven(
             raise ModelError(f"driver: no output {driver!r}. {near}")
     taken = (*pk.problem.states, *pk.parameters) if pk else ()
     for name in states:
-        _refuse_taken(name, taken)
+        refuse_taken(name, taken)
 
     def by_driver(function: Callable[[Any, Any, Any], Any]) -> Callable[[Any, Any, Any], Any]:
         return lambda _, y, p: function(getattr(y, driver) if pk else 0, y, _Own(p, taken))
@@ -131,11 +131,12 @@ class _Own:
         self._taken = taken
 
     def __getattr__(self, name: str) -> Any:
-        _refuse_taken(name, self._taken)
+        refuse_taken(name, self._taken)
         return getattr(self._parameters, name)
 
 
-def _refuse_taken(name: str, taken: Collection[str]) -> None:
+def refuse_taken(name: str, taken: Collection[str]) -> None:
+    """Refuse a name that the model in front has."""
     if name in taken:
         raise ModelError(
             f"Both models have {name!r}. Rename that of the first, as in pk.renamed({name}=...)."

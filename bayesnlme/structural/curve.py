@@ -33,6 +33,8 @@ class CurveStructure:
         Name of what it predicts.
     balances : tuple of dict
         Products of units, by power, that must be the number 1.
+    integral : expression, optional
+        Its integral over time from 0, where that is known.
     entry : mapping, optional
         Of a curve of the catalogue, its kind and the arguments it was called with.
     """
@@ -41,6 +43,7 @@ class CurveStructure:
     parameters: tuple[str, ...]
     output: str
     balances: tuple[dict[str, int], ...] = field(default=(), hash=False)
+    integral: sympy.Expr | None = None
     entry: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property

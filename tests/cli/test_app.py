@@ -252,6 +252,23 @@ def test_check_of_a_sound_model_and_table(run, files):
     assert result.stdout.startswith("theo.csv with theo.toml: no errors, ")
 
 
+def test_check_draws_from_the_priors(run, files):
+    model, table = files
+    result = run("check", "--prior", "--seed", "3", model, table)
+    assert result.exit_code == 0
+    assert "conc, 95 % quantile" in result.stdout
+    assert "500 studies drawn from the prior" in result.stdout
+    model.write_text(model.read_text().replace("typical = 32.0", "typical = {fixed = 0.32}"))
+    result = run("check", "--prior", model, table)
+    assert result.exit_code == 0
+    assert "W_PRIOR_CONFLICT" in result.stdout
+    model.write_text(model.read_text().replace('"WT"', '"WEIGHT"'))
+    result = run("check", "--prior", model, table)
+    assert result.exit_code == 1
+    assert "drawn from the prior" not in result.stdout
+    assert run("check", "--prior", model).exit_code == 2
+
+
 def test_check_lists_every_finding(run, files):
     model, table = files
     text = model.read_text().replace('"WT"', '"WEIGHT"')

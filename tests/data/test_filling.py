@@ -1,8 +1,11 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from bayesnlme.data import read_data
+from bayesnlme.data.archive import dump_data, parse_data
 from bayesnlme.errors import DataError
 
 TABLE = {
@@ -31,7 +34,9 @@ def test_the_median_is_that_of_the_subjects(data):
     assert np.isnan(data.covariates["WT"].values[0])
     assert filled.hash != data.hash
     (note,) = [each for each in filled.findings if each.code == "N_COVARIATE_FILLED"]
-    assert note.message == "3 missing values of WT were filled by 'median'."
+    assert note.message == (
+        "3 missing values of WT were filled by 'median': rows 1, 3, 6 (subjects 1, 3)."
+    )
 
 
 def test_a_value_is_carried_within_a_subject(data):
@@ -72,3 +77,41 @@ def test_what_is_no_rule_is_refused(data, rules, code):
     with pytest.raises(DataError) as refused:
         data.fill(**rules)
     assert refused.value.findings[0].code == code
+
+
+def test_a_table_is_filled_as_it_is_read(data):
+    read = read_data(pd.DataFrame(TABLE), fill={"WT": "median", "SEX": "F"})
+    assert read.hash == data.fill(WT="median", SEX="F").hash
+    assert [(each.covariate, each.rule, each.rows) for each in read.filled] == [
+        ("WT", "median", (1, 3, 6)),
+        ("SEX", "F", (2, 6)),
+    ]
+    assert read_data(pd.DataFrame(TABLE), fill=None).filled == ()
+
+
+def test_what_was_filled_is_listed_with_the_data(data):
+    shown = repr(data.fill(WT="median", SEX="F"))
+    assert "3 rows filled by 'median' (subjects 1, 3)" in shown
+    assert "2 rows filled by 'F' (subjects 1, 3)" in shown
+    assert "filled" not in repr(data)
+    part = data.fill(WT=70).subset(subjects=[1])
+    assert "2 rows filled by 70.0 (subject 1)" in repr(part)
+    assert "filled" not in repr(data.fill(WT=70).subset(subjects=[2]))
+
+
+def test_what_was_filled_is_kept_on_disk(data):
+    filled = data.fill(WT="median")
+    read = parse_data(dump_data(filled))
+    assert read.filled == filled.filled
+    assert pickle.loads(pickle.dumps(filled)).filled == filled.filled  # noqa: S301
+
+
+@pytest.mark.parametrize(
+    ("fill", "code"),
+    [("median", "E_OPTION"), ({1: "median"}, "E_OPTION"), ({"HT": 1}, "E_FILL_NOT_THERE")],
+)
+def test_an_option_that_is_no_mapping_is_refused(fill, code):
+    with pytest.raises(DataError) as refused:
+        read_data(pd.DataFrame(TABLE), fill=fill)
+    assert refused.value.findings[0].code == code
+    assert "pandas frame" in str(refused.value) or code == "E_OPTION"

@@ -115,7 +115,7 @@ def test_categories_have_no_quantiles(category):
 
 def test_the_report_leaves_figures_of_categories_out_with_a_sentence(category):
     text = page.render(category, "binary")
-    assert text.count("No figures of conc: the observations are categories") == 2
+    assert text.count("No figures of conc: the observations are categories") == 1
     assert figures.individual_pictures(category) == []
 
 

@@ -80,11 +80,11 @@ def test_failed_replicates_are_left_out_and_counted(fit):
     values = np.zeros((2, 3, 12))
     values[1, 2, 5] = np.nan
     simulated = xr.Dataset({"conc": (("chain", "draw", "observation"), values)})
-    kept, failed = predictive._replicates(fit.data, simulated)
+    kept, failed = predictive.replicates(fit.data, simulated, ["conc"])
     assert kept.shape == (5, 12)
     assert failed == 1
     with pytest.raises(FitError, match="No replicate"):
-        predictive._replicates(fit.data, simulated * np.nan)
+        predictive.replicates(fit.data, simulated * np.nan, ["conc"])
 
 
 @pytest.mark.parametrize("bins", [1, 2, 3, 7, 50])

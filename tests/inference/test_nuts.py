@@ -9,6 +9,7 @@ from scipy import stats
 
 import bayesnlme as bn
 from bayesnlme.inference import nuts
+from bayesnlme.inference.nuts import _off_the_flat
 from bayesnlme.odes.op import PopulationSolve
 from bayesnlme.structural.superposition import Superpose, _AddUp
 
@@ -236,3 +237,41 @@ def test_known_variances_do_not_spoil_the_verdict(line_fit):
     assert line_fit.convergence.rhat_max < 1.02
     assert list(line_fit.summary().index) == ["a_pop", "b_pop"]
     assert "a_pop" in repr(line_fit)
+
+
+def test_what_has_no_slope_starts_beside_its_mode():
+    """The mode of an effect that a subject's observations say nothing of; nutpie refuses a 0."""
+    mode = np.array([0.0, 2.0, 0.0])
+    found = _off_the_flat(
+        lambda x: (0.0, np.array([-x[0], 1.0, -x[2]])), mode, np.random.default_rng(1)
+    )
+    assert found[1] == 2.0
+    assert ((found[[0, 2]] >= 0.1) & (found[[0, 2]] < 1.0)).all()
+    steep = _off_the_flat(lambda x: (0.0, np.ones(3)), mode, np.random.default_rng(1))
+    np.testing.assert_array_equal(steep, mode)
+
+
+def test_a_subject_without_one_of_the_outputs_does_not_stop_the_sampler():
+    """Its effect on that output's parameter has no slope at its mode, which nutpie refuses."""
+    rows = [
+        {"ID": subject, "TIME": time, "DVID": output, "DV": 5 + np.cos(7 * subject + time + output)}
+        for subject in range(5)
+        for time in range(4)
+        for output in (1, 2)
+        if (subject, output) != (3, 2)
+    ]
+    model = bn.Model(
+        name="two outputs",
+        parameters={"A": bn.LogNormal(5.0, iiv=0.2), "B": bn.LogNormal(5.0, iiv=0.2)},
+        structure=bn.ode(
+            lambda t, y, p: {"x": 0 * y.x},
+            states=("x",),
+            outputs={"a": lambda t, y, p: p.A, "b": lambda t, y, p: p.B},
+        ),
+        observations={"a": bn.additive(1.0), "b": bn.additive(1.0)},
+    )
+    data = bn.read_data(pd.DataFrame(rows), outputs={1: "a", 2: "b"})
+    draws = nuts.sample(
+        bn.build(model, data), bn.NUTS(draws=50, tune=100, chains=2), seed=1, progress=False
+    )
+    assert draws.posterior["eta"].sel(subject="3", effect="B").std() > 0.01

@@ -237,7 +237,7 @@ REFUSED = [
         absorption="first_order", output="omega_CL")}, "['omega_CL'] would name two variables"),
     ({"observations": {"covariate_WT": bn.additive(1)}, "structure": bn.pk.one_compartment(
         absorption="first_order", output="covariate_WT")}, "would name two variables"),
-    ({"correlated_occasion": [("CL", "V")]}, "CL has no random effect. Give it iov="),
+    ({"correlated_occasion": [("CL", "V")]}, "CL has no random effect of its own. Give it iov="),
     ({"correlated_occasion": [("CL",)]}, "correlated_occasion: ('CL',) needs at least two"),
     ({"correlated": "CL"}, "is no block"),
     ({"correlated": ["CL", "V"]}, "'CL' is no block"),

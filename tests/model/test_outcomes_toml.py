@@ -22,6 +22,8 @@ OUTCOMES = [
     bn.binary(link="identity"),
     bn.ordered(thresholds=[-1.0, 0.5], first=1),
     bn.ordered(thresholds=[bn.fixed(-1), bn.fixed(0.5)]),
+    bn.time_to_event(),
+    bn.time_to_event(repeated=True),
 ]
 
 
@@ -53,6 +55,7 @@ def test_every_outcome_survives_the_round_trip(outcome):
         ('{distribution = "ordered", thresholds = 1}', "1 stands where an array"),
         ('{distribution = "ordered", thresholds = [1, "a"]}', "thresholds[2]: 'a' is not a number"),
         ('{distribution = "ordered", thresholds = [1, 0]}', "must ascend"),
+        ('{distribution = "time_to_event", repeated = 1}', "1 is neither true nor false"),
         ('{distribution = "binary", link = "probit"}', "Known: 'logit'"),
     ],
 )

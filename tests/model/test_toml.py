@@ -178,6 +178,8 @@ LINES = [
     ('id = "SUBJ"', 'idd = "SUBJ"', "data.columns.idd: unknown entry 'idd'. Did you mean 'id'?"),
     ('id = "SUBJ"', "id = 1", "data.columns.id: 1 is not text"),
     ("cmt = 1", "cmt = 1.5", "data.columns.cmt: 1.5 is not a whole number"),
+    ("[data]", "[data]\nfill = {WT = [70]}", "data.fill.WT: an array is not a number"),
+    ("[data]", '[data]\nfill = "median"', "data.fill: 'median' stands where a table should"),
     ("[data]", '[data]\ncovariate_interpolation = "nocf"', "'nocf' is unknown here. Did you mean"),
 ]
 
@@ -363,6 +365,7 @@ def test_reading_options_survive_the_round_trip(tmp_path):
         "outputs": {"1": "conc"},
         "covariates": ["WT"],
         "covariate_interpolation": "nocb",
+        "fill": {"WT": "median", "odd name": 70.0},
         "missing": ["-99"],
         "encoding": "latin-1",
     }

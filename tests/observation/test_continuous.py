@@ -215,7 +215,8 @@ def test_an_impossible_error_is_refused(make, fragment):
         ({"error": "additive"}, "error 'additive' takes additive, blq, not nothing"),
         ({"error": "combined", "additive": 1}, "convention, not additive"),
         ({"error": "additive", "additive": 1, "log_sd": 1}, "blq, not additive, log_sd"),
-        ({"error": "additive", "additive": {"sd": 1}}, "is no prior"),
+        ({"error": "additive", "additive": {"mean": 1}}, "is no prior"),
+        ({"error": "additive", "additive": {"sd": 1}}, "bn.sd needs rse="),
         ({"error": "student_t", "of": {"error": "student"}, "df": 4}, "error = 'student'"),
     ],
 )

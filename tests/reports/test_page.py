@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from bayesnlme.data.filling import Filled
 from bayesnlme.errors import StoreError
 from bayesnlme.model.toml import parse_model
 from bayesnlme.reports import content, figures, page
@@ -110,6 +111,17 @@ def test_lists_priors_with_who_chose_them(text, fit):
         assert row.text.replace("'", "&#39;") in text
     assert 'class="origin default"' in text
     assert "CL_WT = 0.75 (fixed)" in text
+
+
+def test_says_where_priors_and_filled_values_are_from(fit):
+    row = {"parameter": "CL", "kind": "typical", "value": 2.0, "se": 0.4}
+    model = fit.model.with_priors([row], source="an earlier study")
+    filled = Filled(covariate="WT", rule="median", rows=(1, 2))
+    changed = replace(fit, model=model, data=replace(fit.data, filled=(filled,)))
+    shown = page.render(changed, "sources")
+    assert "stated, from an earlier study</td>" in shown
+    assert "2 rows filled by &#x27;median&#x27; (subject 1)" in shown
+    assert ".fill(**{'WT': 'median'})" in "".join(read(shown).words)
 
 
 def test_gives_what_repeats_the_fit(text, fit):

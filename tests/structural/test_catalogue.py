@@ -53,6 +53,10 @@ EXAMPLES = [
     bn.disease.sir(),
     bn.disease.seir(output="cases"),
     bn.disease.lotka_volterra(),
+    bn.hazard.constant(),
+    bn.hazard.weibull(ORAL, output="death"),
+    bn.hazard.gompertz(),
+    bn.hazard.log_logistic(bn.pk.one_compartment(), driver="conc"),
     bn.curve(lambda t, p: p.a * bn.math.exp(-p.k * t)),
     bn.pk.two_compartment().with_solver(Solver(rtol=1e-9)),
 ]  # fmt: skip
@@ -113,7 +117,8 @@ def test_equations_as_shown_are_those_that_are_solved(structure):
     """Shorthand put back in, every line equals the expression it stands for, in numbers."""
     problem = structure.problem
     lines = dict(each.text.split(" = ", 1) for each in structure.equations())
-    known = {symbol(n): 0.3 + 0.1 * i for i, n in enumerate((*problem.parameters, *problem.states))}
+    names = (*problem.parameters, *problem.states, "t")
+    known = {symbol(name): 0.3 + 0.1 * i for i, name in enumerate(names)}
 
     def value(expression):
         free = expression.free_symbols - known.keys()
@@ -136,7 +141,7 @@ def test_latex_names_every_symbol(structure):
         assert "\\" not in "".join(tree.itertext()).replace(r"\_", "_"), each.right
 
 
-@pytest.mark.parametrize("home", ["pk", "pd", "growth", "disease"])
+@pytest.mark.parametrize("home", ["pk", "pd", "growth", "disease", "hazard"])
 def test_every_function_is_documented_with_its_keywords(home):
     module = getattr(bn, home)
     for name in module.__all__:
