@@ -41,9 +41,10 @@ types: setup ## mypy, strict
 
 check: lint types test ## lint, types and tests: what CI runs
 
-bench: $(VENV)/.stamp-bench ## time a gradient beside NumPyro + diffrax, and compiling; writes bench.json
+bench: $(VENV)/.stamp-bench ## time a gradient beside NumPyro + diffrax, compiling, and the likelihood estimators; writes bench.json
 	$(PY) tests/bench/run.py --out bench.json
 	$(PY) tests/bench/compiling.py
+	$(PY) tests/bench/estimators.py
 
 docs: $(VENV)/.stamp-docs ## build the documentation, warnings are errors
 	$(PY) -m sphinx -W --keep-going -b html docs docs/_build/html
