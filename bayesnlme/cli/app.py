@@ -80,6 +80,10 @@ Centred = Annotated[
     Literal["noncentered", "centered", "auto"],
     typer.Option(help="How the random effects are sampled; the posterior is the same."),
 ]
+Start = Annotated[
+    Literal["stated", "foce", "laplace"],
+    typer.Option(help="Where chains start: around the numbers of the model, or at a mode."),
+]
 Cores = Annotated[
     int | None,
     typer.Option(
@@ -146,6 +150,7 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
     target_accept: Accept = None,
     cores: Cores = None,
     parametrization: Centred = "noncentered",
+    start: Start = "stated",
 ) -> None:
     """Fit a model to a table, by the No-U-Turn sampler.
 
@@ -161,6 +166,7 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
         "target_accept": target_accept,
         "cores": cores,
         "parametrization": parametrization,
+        "start": start,
     }
     with refusals():
         inputs = (model, data)

@@ -9,7 +9,7 @@ from arviz import ELPDData
 from bayesnlme import names
 from bayesnlme.errors import FitError
 from bayesnlme.model.event_rows import risk_starts
-from bayesnlme.results.fit import Fit, require_fit
+from bayesnlme.results.fit import Fit, require_draws
 
 _LIKELIHOOD = "log_likelihood"
 
@@ -49,7 +49,7 @@ def loo(fit: Fit) -> ELPDData:
     ConvergenceWarning
         If the fit has not converged: the estimate is then as little to be trusted as the fit.
     """
-    require_fit(fit)
+    require_draws(fit)
     if _LIKELIHOOD not in fit.tree.children:
         raise FitError(
             "LOO needs the log-likelihood of every observation, which this fit's tree lacks. "

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayesnlme.data import Dataset
-from bayesnlme.errors import BayesNLMEError, InterruptedFitError
+from bayesnlme.errors import BayesNLMEError, InterruptedFitError, ModelError
 from bayesnlme.graph.build import Population, build
 from bayesnlme.inference.fit import Method, fit, require_method
 from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
@@ -194,6 +194,8 @@ def compare_estimators(
         If something among the methods is none.
     """
     population = build(model, data)
+    if methods is not None and (not isinstance(methods, Sequence) or not methods):
+        raise ModelError(f"methods={methods!r} must be a list of estimators, such as [bn.FOCE()].")
     chosen = _all_methods(population) if methods is None else list(methods)
     for each in chosen:
         require_method(each)

@@ -18,7 +18,7 @@ from bayesnlme.errors import FitError, did_you_mean
 from bayesnlme.graph.build import build, model_rows
 from bayesnlme.graph.effects import prediction_inputs
 from bayesnlme.graph.grid import at_times, observation_quantiles, predict_draws
-from bayesnlme.results.fit import Fit
+from bayesnlme.results.fit import Fit, require_draws
 
 GOLDEN = (5**0.5 - 1) / 2
 
@@ -114,6 +114,7 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
         ``upper``; ``typical`` (posterior median of the prediction with the subject's doses and
         covariates and all random effects at zero). Times to events are left out.
     """
+    require_draws(fit)
     lower, upper = tails(interval)
     over = ("chain", "draw")
     table = fit.observation_frame()

@@ -25,6 +25,7 @@ type Mixture = tuple[tuple[int, float], ...]
 """Degrees of freedom and the weight of each."""
 
 _LEAST = -1e-3
+_NESTED_ERRORS = {("additive", "combined"), ("proportional", "combined")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +95,14 @@ def likelihood_ratio_test(small: Fit, large: Fit) -> LikelihoodRatioTest:
             "different approximations of the likelihood do not compare."
         )
     dropped = _dropped(small, large)
+    _require_same_shape(small, large)
     statistic = small.ofv - large.ofv
     if statistic < _LEAST - 3 * np.hypot(small.likelihood.ofv_error, large.likelihood.ofv_error):
         raise FitError(
             f"The large model's OFV is {-statistic:.3g} higher than the small one's: its search "
             "ended at a lower top. Fit it again with more starts."
         )
-    mixture, is_bound = reference(dropped)
+    mixture, is_bound = reference(*_counts(dropped, small))
     tail = [weight * _tail(max(statistic, 0.0), df) for df, weight in mixture]
     return LikelihoodRatioTest(
         statistic=statistic,
@@ -111,19 +113,76 @@ def likelihood_ratio_test(small: Fit, large: Fit) -> LikelihoodRatioTest:
     )
 
 
-def reference(dropped: tuple[str, ...]) -> tuple[Mixture, bool]:
-    """Return the reference distribution for what was dropped, and whether it is a bound."""
-    variances = sum(each.startswith(tuple(f"{layer.sd}[" for layer in LAYERS)) for each in dropped)
-    correlations = sum(
-        each.startswith(tuple(f"{layer.corr}[" for layer in LAYERS)) for each in dropped
-    )
-    others = len(dropped) - variances
+def reference(variances: int, correlations: int, others: int) -> tuple[Mixture, bool]:
+    """Return the reference distribution, and whether it is a bound.
+
+    Parameters
+    ----------
+    variances : int
+        Variances that the small model sets to zero, of random effects or residual errors.
+    correlations : int
+        Correlations that it lacks.
+    others : int
+        Parameters that it sets to values inside of what is possible.
+    """
+    inside = correlations + others
     if variances == 0:
-        return ((others, 1.0),), False
+        return ((inside, 1.0),), False
     if variances > 1 and correlations:
-        return ((len(dropped), 1.0),), True
+        return ((inside + variances, 1.0),), True
     weights = stats.binom.pmf(np.arange(variances + 1), variances, 0.5)
-    return tuple((others + j, float(weight)) for j, weight in enumerate(weights)), False
+    return tuple((inside + j, float(weight)) for j, weight in enumerate(weights)), False
+
+
+def _counts(dropped: tuple[str, ...], small: Fit) -> tuple[int, int, int]:
+    """Count what was dropped: variances set to zero, correlations, and the rest."""
+    layers = {layer.names.sd: layer for layer in small.model.layers}
+    correlations = [
+        each for each in dropped if each.startswith(tuple(f"{a.corr}[" for a in LAYERS))
+    ]
+    zero = 0
+    for each in set(dropped) - set(correlations):
+        sd, _, rest = each.partition("[")
+        if sd in {layer.sd for layer in LAYERS}:
+            zero += sd not in layers or rest.rstrip("]") not in layers[sd].effects
+        else:
+            zero += _is_missing_error(each, small)
+    return zero, len(correlations), len(dropped) - zero - len(correlations)
+
+
+def _is_missing_error(name: str, small: Fit) -> bool:
+    """Say whether an estimate is a part of the residual error that the small model lacks."""
+    for output, outcome in small.model.observations.items():
+        prefix = f"{output}_"
+        magnitude = name.removeprefix(prefix)
+        if name.startswith(prefix) and magnitude in {"additive", "proportional"}:
+            return magnitude not in outcome.priors()
+    return False
+
+
+def _require_same_shape(small: Fit, large: Fit) -> None:
+    """Refuse models that differ in more than parameters set to values."""
+    one, other = small.model, large.model
+    differing = []
+    if one.structure.to_dict() != other.structure.to_dict():
+        differing.append("the structure")
+    for name, parameter in one.parameters.items():
+        twin = other.parameters.get(name)
+        if twin is None or twin.kind != parameter.kind:
+            differing.append(f"the kind of {name}")
+            continue
+        known = {(each.covariate, type(each)) for each in twin.covariates}
+        foreign = [e for e in parameter.covariates if (e.covariate, type(e)) not in known]
+        differing += [f"the effect of {each.covariate} on {name}" for each in foreign]
+    for output, outcome in one.observations.items():
+        kinds = (outcome.kind, other.observations[output].kind)
+        if kinds[0] != kinds[1] and kinds not in _NESTED_ERRORS:
+            differing.append(f"the outcome of {output}")
+    if differing:
+        raise FitError(
+            f"The models are not nested: {', '.join(differing)} differs. Write the small model as "
+            "the large one with parameters left out, or set by bn.fixed."
+        )
 
 
 def _tail(statistic: float, df: int) -> float:

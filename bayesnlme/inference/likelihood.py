@@ -280,7 +280,7 @@ def judged(estimate: Estimate, method: LikelihoodMethod) -> tuple[Status, dict[s
         problems.append(
             f"{method.title} ended after {maximum.iterations} steps with half a Newton decrement "
             f"of {maximum.decrement:.2g} where {method.tolerance:.2g} was asked for: give other "
-            "numbers to start from, more starts, or a smaller model."
+            "numbers to start from, more starts or most_iterations, or a smaller model."
         )
     lost = [subjects[k] for k in np.flatnonzero(~maximum.contributions.modes.found)]
     if lost:

@@ -194,19 +194,32 @@ class _Search:
         return False
 
     def put_at_bounds(self) -> bool:
-        """Put at its bound what only approaches one; say whether anything was."""
+        """Put at its bound what only approaches one; say whether to search on.
+
+        Where a flat parameter has something higher far away, the search goes on from there.
+        """
         curved = np.diag(self._curvature)
         flat = np.flatnonzero(self._free & (np.abs(curved) < max(_FLAT, 1e-6 * curved.max())))
         for k in flat:
-            for direction in (-np.sign(self._gradient[k]), np.sign(self._gradient[k])):
-                moved = self._theta.copy()
-                moved[k] += direction * BOUND
-                if self._objective.value(moved) < self._value + _NEAR:
-                    self._free[k] = False
-                    self._theta = moved
-                    self._value, self._gradient, self._found = self._objective.at(moved)
-                    return bool(self._free.any())
+            side = -np.sign(self._gradient[k]) or 1.0
+            far = side * BOUND * (np.arange(self._theta.size) == k)
+            moves = (far, -far)
+            values = [self._objective.value(self._theta + move) for move in moves]
+            best_move = int(np.argmin(values))
+            if values[best_move] < self._value - _NEAR:
+                self._go_to(self._theta + moves[best_move])
+                return True
+            level = [each < self._value + _NEAR for each in values]
+            if any(level):
+                self._free[k] = False
+                self._go_to(self._theta + moves[level.index(True)])
+                return bool(self._free.any())
         return False
+
+    def _go_to(self, theta: Floats) -> None:
+        self._theta = theta
+        self._value, self._gradient, self._found = self._objective.at(theta)
+        self._curvature = self._from_scores()
 
     def end(self) -> Maximum:
         """Return what was found."""

@@ -22,7 +22,10 @@ class Refitter:
     approximation : Approximation
         What is maximised.
     theta : array, shape (parameter,)
-        The fit's parameters, where each search starts.
+        The fit's parameters, where each search starts unless told otherwise.
+    inside : array, shape (parameter,)
+        The same, with the numbers of the model for those at a bound, from where there is no way
+        back.
     modes : array, shape (subject, effect)
         The modes of the random effects there.
     priors : bool
@@ -33,6 +36,7 @@ class Refitter:
 
     approximation: Approximation
     theta: Floats
+    inside: Floats
     modes: Floats
     priors: bool
     most_iterations: int
@@ -49,10 +53,13 @@ class Refitter:
         """
         method = method_of(fit.method)
         approximation = method.approximations(build(fit.model, fit.data))[-1]
-        theta = fit.tree["likelihood"].to_dataset()["theta"].values
+        group = fit.tree["likelihood"].to_dataset()
+        theta = group["theta"].values
+        at_bound = group["at_bound"].values.astype(bool)
         return cls(
             approximation=approximation,
             theta=theta,
+            inside=np.where(at_bound, approximation.conditional.start, theta),
             modes=approximation.at(theta).modes.z,
             priors=method.priors,
             most_iterations=method.most_iterations,

@@ -89,6 +89,7 @@ def bootstrap(fit: Fit, *, n: int = 200, seed: int, executor: Executor | None = 
     """
     require_fit(fit)
     require_count("bootstrap", "n", n)
+    require_count("bootstrap", "seed", seed, least=0)
     count = fit.data.n_subjects
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(count, np.full(count, 1 / count), size=n).astype(float)
@@ -123,7 +124,7 @@ def _compiled_once(fit: Fit) -> Refitter:
 def _replicates(refitter: Refitter, weights: Floats) -> list[dict[str, Any]]:
     found = []
     for each in weights:
-        maximum = refitter.maximum(weights=each)
+        maximum = refitter.maximum(weights=each, start=refitter.inside)
         estimates = refitter.estimates(maximum.theta[None])
         row: dict[str, Any] = {name: float(values[0]) for name, values in estimates.items()}
         found.append(row | {"converged": maximum.converged})

@@ -51,6 +51,11 @@ def fit_by_saem(
         "pareto_k": weighted.pareto_k,
     }
     problems = [*found.problems, *_problems(weighted, population)]
+    if not (np.linalg.eigvalsh(found.information) > 0).all():
+        problems.append(
+            "The information of the estimates is not positive definite, so they have no standard "
+            "errors; a variance near zero looks so. bn.Laplace() names it."
+        )
     status = Status.NOT_CONVERGED if problems else Status.CONVERGED
     if found.interrupted:
         status = Status.INTERRUPTED

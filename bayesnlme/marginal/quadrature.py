@@ -96,6 +96,6 @@ def _lower(matrices: Floats) -> Floats:
 def _product_rule(points: int, dimensions: int) -> tuple[Floats, Floats]:
     """Return nodes, shape (node, dimension), and log weights for a standard normal."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(points)
-    index = np.indices((points,) * dimensions).reshape(dimensions, -1).T
+    index = np.indices((points,) * dimensions).reshape(dimensions, points**dimensions).T
     log_weights = np.log(weights) - 0.5 * LOG_2PI
     return nodes[index], log_weights[index].sum(axis=1)

@@ -70,11 +70,7 @@ class Fit:
         FitError
             If there are none, because a likelihood was maximised.
         """
-        if not self.has_draws:
-            raise FitError(
-                f"{self.method['name']} gives estimates and no draws of a posterior; use "
-                "method=bn.NUTS() for these."
-            )
+        require_draws(self)
         return self.tree["posterior"].to_dataset()
 
     @property
@@ -252,4 +248,20 @@ def require_fit(given: object) -> None:
         raise FitError(
             "This needs a Fit, as bn.fit(...) or bn.load(...) gives it, "
             f"not {type(given).__name__}."
+        )
+
+
+def require_draws(given: object) -> None:
+    """Refuse what is no fit, and a fit without draws of a posterior.
+
+    Raises
+    ------
+    FitError
+        Saying what was given.
+    """
+    require_fit(given)
+    if isinstance(given, Fit) and not given.has_draws:
+        raise FitError(
+            f"{given.method['name']} gives estimates and no draws of a posterior; use "
+            "method=bn.NUTS() for these."
         )

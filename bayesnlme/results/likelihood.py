@@ -177,6 +177,11 @@ class Likelihood:
         known = get_args(CovarianceKind.__value__)
         if kind not in known:
             raise FitError(f"There is no covariance {kind!r}. {did_you_mean(str(kind), known)}")
+        if kind != "hessian" and self.data.n_subjects <= self.n_parameters:
+            raise FitError(
+                f"The covariance {kind!r} needs more subjects than parameters, and there are "
+                f"{self.data.n_subjects} and {self.n_parameters}: use 'hessian'."
+            )
         group = self._group("likelihood")
         jacobian = group["jacobian"].values
         inner = self._unconstrained(kind)
@@ -290,7 +295,7 @@ class Likelihood:
                 where = {layer.names.effect: name}
                 modes = individual[layer.names.effects].sel(where).values
                 sd = float(estimates[layer.names.sd].sel(where))
-                spread = modes.std(ddof=1) / sd if sd > 0 else np.nan
+                spread = _spread(modes) / sd if sd > 0 else np.nan
                 width = np.nan
                 if f"{layer.names.effects}_variance" in individual:
                     width = float(
@@ -301,7 +306,7 @@ class Likelihood:
         for number, output in enumerate(self.data.outputs):
             if "IWRES" in residuals:
                 at = self.data.observations.output == number
-                spread = float(residuals["IWRES"].values[at].std(ddof=1))
+                spread = _spread(residuals["IWRES"].values[at])
                 rows[output] = (1 - spread, 1 - spread**2, np.nan)
         columns = ["sd", "variance", "conditional"]
         return 100.0 * pd.DataFrame.from_dict(rows, orient="index", columns=columns)
@@ -388,3 +393,8 @@ class Likelihood:
             for effect in self.model.parameters[owner].covariates
         }
         return parameter.startswith(tuple(typical | moved))
+
+
+def _spread(values: Floats) -> float:
+    """Return the SD; not a number of fewer than two."""
+    return float(values.std(ddof=1)) if len(values) > 1 else np.nan

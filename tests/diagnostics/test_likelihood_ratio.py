@@ -7,7 +7,7 @@ from scipy import stats
 
 import bayesnlme as bn
 from bayesnlme.diagnostics.likelihood_ratio import reference
-from tests.conftest import theophylline_model
+from tests.conftest import theophylline_equations, theophylline_model
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +24,53 @@ def test_one_correlation(without_correlation, foce_fit):
 
 
 @pytest.mark.parametrize(
-    ("dropped", "mixture", "is_bound"),
+    ("counts", "mixture", "is_bound"),
     [
-        (("CL_WT",), ((1, 1.0),), False),
-        (("CL_WT", "V_WT"), ((2, 1.0),), False),
-        (("omega[V]",), ((0, 0.5), (1, 0.5)), False),
-        (("omega[V]", "omega_corr[CL, V]"), ((1, 0.5), (2, 0.5)), False),
-        (("omega[V]", "CL_WT"), ((1, 0.5), (2, 0.5)), False),
-        (("omega[V]", "omega_iov[CL]"), ((0, 0.25), (1, 0.5), (2, 0.25)), False),
-        (("omega[V]", "omega[CL]", "omega_corr[CL, V]"), ((3, 1.0),), True),
+        ((0, 0, 1), ((1, 1.0),), False),
+        ((0, 1, 1), ((2, 1.0),), False),
+        ((1, 0, 0), ((0, 0.5), (1, 0.5)), False),
+        ((1, 1, 0), ((1, 0.5), (2, 0.5)), False),
+        ((1, 0, 1), ((1, 0.5), (2, 0.5)), False),
+        ((2, 0, 0), ((0, 0.25), (1, 0.5), (2, 0.25)), False),
+        ((2, 1, 0), ((3, 1.0),), True),
     ],
 )
-def test_reference_distributions(dropped, mixture, is_bound):
-    found, bound = reference(dropped)
+def test_reference_distributions(counts, mixture, is_bound):
+    """Of so many variances at zero, correlations and others."""
+    found, bound = reference(*counts)
     assert [df for df, _ in found] == [df for df, _ in mixture]
     np.testing.assert_allclose([w for _, w in found], [w for _, w in mixture])
     assert bound is is_bound
+
+
+def smaller(**changes):
+    shipped = theophylline_model()
+    parameters = dict(shipped.parameters) | changes.pop("parameters", {})
+    return shipped.replace(parameters=parameters, correlated=(), **changes)
+
+
+@pytest.mark.parametrize(
+    ("model", "degrees"),
+    [
+        (smaller(parameters={"V": bn.LogNormal(32.0, unit="L")}), [0, 1]),
+        (smaller(parameters={"V": bn.LogNormal(32.0, iiv=bn.fixed(0.2), unit="L")}), [1]),
+        (smaller(observations={"conc": bn.additive(0.5)}), [0, 1]),
+    ],
+    ids=["no variance", "known variance", "no proportional error"],
+)
+def test_what_a_variance_was_set_to_matters(model, degrees, without_correlation, data):
+    small = bn.fit(model, data, method=bn.FOCE(), seed=1, progress=False)
+    found = bn.likelihood_ratio_test(small, without_correlation)
+    assert [df for df, _ in found.mixture] == degrees
+
+
+def test_other_structures_are_not_nested(without_correlation, data):
+    other = smaller(
+        parameters={"V": bn.LogNormal(32.0, unit="L")}, structure=theophylline_equations()
+    )
+    small = bn.fit(other, data, method=bn.FOCE(), seed=1, progress=False)
+    with pytest.raises(bn.FitError, match="the structure differs"):
+        bn.likelihood_ratio_test(small, without_correlation)
 
 
 def test_what_does_not_compare_is_refused(without_correlation, foce_fit, fit, data):

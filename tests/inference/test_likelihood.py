@@ -214,3 +214,10 @@ def test_linearisation_of_counts_is_refused(data):
     )
     with pytest.raises(bn.ModelError, match=r"use bn\.Laplace"):
         fitted(model, data)
+
+
+def test_quadrature_without_random_effects_is_the_likelihood(data):
+    parameters = {k: bn.LogNormal(v) for k, v in (("ka", 1.5), ("CL", 2.8), ("V", 32.0))}
+    model = theophylline_model().replace(parameters=parameters, correlated=())
+    found = [fitted(model, data, method) for method in (bn.Laplace(), bn.Quadrature(points=3))]
+    assert found[0].ofv == pytest.approx(found[1].ofv, abs=1e-6)

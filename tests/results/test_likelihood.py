@@ -133,3 +133,16 @@ def test_saved_and_loaded(foce_fit, tmp_path):
     np.testing.assert_array_equal(
         loaded.individual("CL").values, foce_fit.tree["individual"]["CL"].values
     )
+
+
+def test_scores_need_more_subjects_than_parameters(model, data):
+    few = data.subset(subjects=list(data.subjects[:6]))
+    fit = bn.fit(model, few, method=bn.FOCE(), seed=1, progress=False)
+    with pytest.raises(bn.FitError, match="needs more subjects than parameters"):
+        fit.summary(covariance="sandwich")
+
+
+def test_what_needs_draws_says_so(foce_fit):
+    for ask in (bn.loo, bn.diagnostics.observed_vs_predicted):
+        with pytest.raises(bn.FitError, match="FOCE gives estimates and no draws"):
+            ask(foce_fit)
