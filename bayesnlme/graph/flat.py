@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pymc as pm
 import pytensor
 from pytensor.compile.mode import optdb
 from pytensor.graph import clone_replace
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.db import RewriteDatabaseQuery
 
-from bayesnlme._types import Tensor
+from bayesnlme._types import Floats, Tensor
 from bayesnlme.assembly.program import Shape
 
 FAST = ("fast_run",)
@@ -68,3 +69,10 @@ def flat_graph(
     query = RewriteDatabaseQuery(include=[*rewrites, *_TRANSLATED], exclude=_EXCLUDED)
     optdb.query(query).rewrite(graph)
     return graph
+
+
+def starting_vector(graph: pm.Model, variables: Sequence[Variable]) -> Floats:
+    """Return the starting values of variables in one vector, on their unconstrained scales."""
+    point = graph.initial_point()
+    flat = [np.ravel(point[each.name]) for each in variables]
+    return np.concatenate([*flat, np.empty(0)]).astype(np.float64)

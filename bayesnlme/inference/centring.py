@@ -15,13 +15,13 @@ where it is small. Every weight gives the same posterior, so the pass need not b
 from collections.abc import Iterator
 
 import numpy as np
-from scipy import optimize
 
 from bayesnlme._types import Booleans, Floats, Integers
 from bayesnlme.data.rows import subject_occasions
 from bayesnlme.graph.build import Population
+from bayesnlme.graph.flat import starting_vector
 from bayesnlme.inference.density import Density, compile_density
-from bayesnlme.inference.native import LogDensity
+from bayesnlme.inference.native import LogDensity, climb
 from bayesnlme.model.layers import Layer
 from bayesnlme.names import SUBJECTS
 from bayesnlme.population.priors import Prior
@@ -46,11 +46,10 @@ def laplace_weights(population: Population) -> Floats:
     """
     density = compile_density(population.pymc)
     function = LogDensity(density.evaluate)
-    point = population.pymc.initial_point()
-    x = np.concatenate([np.ravel(point[each.name]) for each in density.free])
+    x = starting_vector(population.pymc, density.free)
     places = _effect_places(population, density)
     for _ in range(ROUNDS):
-        x = _maximised(function, x, _kept(population, density))
+        x, _ = climb(function, x, ~_kept(population, density), maxiter=MOST_STEPS)
         variance = _conditional_variances(function, x, places)
         if not np.isfinite(variance).all():
             break
@@ -122,22 +121,6 @@ def _kept(population: Population, density: Density) -> Booleans:
             if each.name.startswith(tuple(wanted)) and each.name != layer.names.standard:
                 kept[each.where] = True
     return kept
-
-
-def _maximised(function: LogDensity, start: Floats, kept: Booleans) -> Floats:
-    def descent(inner: Floats) -> tuple[float, Floats]:
-        x = start.copy()
-        x[~kept] = inner
-        value, gradient = function(x)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            return 1e300, np.zeros_like(inner)
-        return -value, -gradient[~kept]
-
-    options = {"maxiter": MOST_STEPS}
-    found = optimize.minimize(descent, start[~kept], jac=True, method="L-BFGS-B", options=options)
-    x = start.copy()
-    x[~kept] = found.x
-    return x
 
 
 def _conditional_variances(function: LogDensity, x: Floats, places: Integers) -> Floats:

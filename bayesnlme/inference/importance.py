@@ -13,8 +13,8 @@ from bayesnlme._types import Floats
 from bayesnlme.errors import FitError, ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.inference.given import unconstrained
-from bayesnlme.inference.likelihood import require_count, require_number
 from bayesnlme.inference.likelihood_tree import evaluated_groups
+from bayesnlme.inference.options import require_count, require_number
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.importance import WeightedEffects, sample_effects
 from bayesnlme.results.fit import Fit
@@ -120,11 +120,7 @@ def evaluate(population: Population, method: ImportanceSampling, *, seed: int) -
         df=float(method.df),
         rng=np.random.default_rng(seed),
     )
-    values = {
-        "log_likelihood": found.log_likelihood,
-        "log_likelihood_error": found.standard_error,
-        "pareto_k": found.pareto_k,
-    }
+    values = by_subject(found)
     _require_density(values["log_likelihood"], population)
     problems = _problems(found, values["pareto_k"], population)
     attributes = {
@@ -140,9 +136,23 @@ def evaluate(population: Population, method: ImportanceSampling, *, seed: int) -
     return Status.NOT_CONVERGED if problems else Status.CONVERGED, groups, seconds
 
 
+def by_subject(found: WeightedEffects) -> dict[str, Floats]:
+    """Return what a fit keeps of each subject's weights, arrays of shape (subject,)."""
+    return {
+        "log_likelihood": found.log_likelihood,
+        "log_likelihood_error": found.standard_error,
+        "pareto_k": found.pareto_k,
+    }
+
+
+def heavy_subjects(pareto_k: Floats, population: Population) -> str:
+    """List the subjects whose weights may not be believed."""
+    return _listed(~(pareto_k <= PARETO_LIMIT), population)
+
+
 def _problems(found: WeightedEffects, pareto_k: Floats, population: Population) -> list[str]:
     problems = []
-    heavy = _listed(~(pareto_k <= PARETO_LIMIT), population)
+    heavy = heavy_subjects(pareto_k, population)
     if heavy:
         problems.append(
             f"The weights of subject {heavy} have a Pareto k above {PARETO_LIMIT}: the OFV may not "

@@ -3,16 +3,16 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bayesnlme._types import Floats
-from bayesnlme.errors import DataError, FitError, InterruptedFitError, ModelError
+from bayesnlme.errors import DataError, FitError, InterruptedFitError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.maximise import TOLERANCE, Maximum, Objective, best, maximise
+from bayesnlme.inference.options import require_count, require_flag, require_share
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.contribution import Approximation
 from bayesnlme.marginal.laplace import LaplaceApproximation
@@ -55,11 +55,8 @@ class LikelihoodMethod:
     def __post_init__(self) -> None:
         for option in ("starts", "most_iterations"):
             require_count(self.name, option, getattr(self, option))
-        if not isinstance(self.priors, bool):
-            raise ModelError(f"{self.name}: priors={self.priors!r} must be True or False.")
-        given = self.tolerance
-        if isinstance(given, bool) or not isinstance(given, Real) or not 0 < given < 1:
-            raise ModelError(f"{self.name}: tolerance={given!r} must be a number in (0, 1).")
+        require_flag(self.name, "priors", self.priors)
+        require_share(self.name, "tolerance", self.tolerance)
 
     @property
     def title(self) -> str:
@@ -106,8 +103,7 @@ class FOCE(LikelihoodMethod):
 
     def __post_init__(self) -> None:
         LikelihoodMethod.__post_init__(self)
-        if not isinstance(self.interaction, bool):
-            raise ModelError(f"FOCE: interaction={self.interaction!r} must be True or False.")
+        require_flag(self.name, "interaction", self.interaction)
 
     @property
     def title(self) -> str:
@@ -175,33 +171,6 @@ def method_of(options: Mapping[str, Any]) -> LikelihoodMethod:
             f"This needs a fit that maximised a likelihood ({', '.join(METHODS)}), not {name}."
         )
     return METHODS[name](**given)
-
-
-def require_number(method: str, option: str, value: Any, above: float = 0.0) -> None:
-    """Refuse an option that is no finite number above a limit.
-
-    Raises
-    ------
-    ModelError
-        Saying which.
-    """
-    fine = isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(float(value))
-    if not fine or float(value) <= above:
-        raise ModelError(f"{method}: {option}={value!r} must be a number above {above:g}.")
-
-
-def require_count(method: str, option: str, value: Any, least: int = 1) -> None:
-    """Refuse an option that is no whole number.
-
-    Raises
-    ------
-    ModelError
-        Saying which.
-    """
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
-        raise ModelError(
-            f"{method}: {option}={value!r} must be a whole number of at least {least}."
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,17 +19,17 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import optimize
 
 from bayesnlme._types import Floats
 from bayesnlme.errors import DataError, FitError
 from bayesnlme.graph.build import Population
+from bayesnlme.graph.flat import starting_vector
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.importance import Evaluated
-from bayesnlme.inference.likelihood import require_count
 from bayesnlme.inference.likelihood_tree import evaluated_groups
-from bayesnlme.inference.native import LogDensity
+from bayesnlme.inference.native import LogDensity, climb
+from bayesnlme.inference.options import require_count
 from bayesnlme.marginal.conditional import LOG_2PI, Conditional
 from bayesnlme.marginal.modes import Modes, find_modes
 from bayesnlme.population.priors import Prior
@@ -88,15 +88,19 @@ def find_joint_mode(population: Population, method: Mode) -> Evaluated:
         raise FitError("Every population parameter is fixed: there is nothing to estimate.")
     density = compile_density(population.pymc, jacobian=False)
     function = LogDensity(density.evaluate)
-    start = _start(population, density)
+    start = starting_vector(population.pymc, density.free)
     if not np.isfinite(function(start)[0]):
         raise DataError(list(start_findings(population)), population.data.source)
     ready = time.perf_counter()
-    found = _climb(function, start, method.most_iterations)
+    most = method.most_iterations
+    x, found = climb(
+        function, start, np.ones(start.size, bool),
+        maxiter=most, maxfun=20 * most, maxcor=30, ftol=1e-14, gtol=1e-5,
+    )  # fmt: skip
     theta = np.concatenate(
-        [found.x[each.where] for each in density.free if each.name not in conditional.effect_places]
+        [x[each.where] for each in density.free if each.name not in conditional.effect_places]
     )
-    modes = find_modes(conditional, theta, _effects(conditional, density, found.x))
+    modes = find_modes(conditional, theta, _effects(conditional, density, x))
     value = modes.h + 0.5 * (conditional.n_effects * LOG_2PI - modes.log_det)
     slope = float(np.abs(found.jac).max())
     problems = [*_unfinished(slope, found.nit), *_runaways(conditional, theta, modes)]
@@ -111,22 +115,6 @@ def find_joint_mode(population: Population, method: Mode) -> Evaluated:
     groups = evaluated_groups(conditional, theta, {"log_likelihood": value}, modes, attributes)
     seconds = {"compile": ready - began, "search": time.perf_counter() - ready}
     return Status.NOT_CONVERGED if problems else Status.CONVERGED, groups, seconds
-
-
-def _start(population: Population, density: Density) -> Floats:
-    point = population.pymc.initial_point()
-    return np.concatenate([np.ravel(point[each.name]) for each in density.free]).astype(np.float64)
-
-
-def _climb(function: LogDensity, start: Floats, most: int) -> Any:
-    def descent(x: Floats) -> tuple[float, Floats]:
-        value, gradient = function(x)
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            return 1e300, np.zeros_like(x)
-        return -value, -gradient
-
-    options = {"maxiter": most, "maxfun": 20 * most, "maxcor": 30, "ftol": 1e-14, "gtol": 1e-5}
-    return optimize.minimize(descent, start, jac=True, method="L-BFGS-B", options=options)
 
 
 def _effects(conditional: Conditional, density: Density, x: Floats) -> Floats:

@@ -3,14 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 import nutpie
 import xarray as xr
 from nutpie.compile_pymc import CompiledPyMCModel, _prepare_dims_and_coords
-from scipy import optimize
 
 from bayesnlme._types import Floats
 from bayesnlme.errors import (
@@ -24,11 +22,13 @@ from bayesnlme.errors import (
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.chart import Chart
 from bayesnlme.graph.effects import effect_variables
+from bayesnlme.graph.flat import starting_vector
 from bayesnlme.graph.start import axis_scales, start_findings
 from bayesnlme.inference.centring import laplace_weights
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.laplace_start import laplace_chart
-from bayesnlme.inference.native import LogDensity
+from bayesnlme.inference.native import LogDensity, climb
+from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.progress import Progress
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
@@ -92,8 +92,7 @@ class NUTS:
             value = getattr(self, name)
             if name == "cores" and value is None:
                 continue
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise ModelError(f"NUTS: {name}={value!r} must be a whole number of at least 1.")
+            require_count(self.name, name, value)
             object.__setattr__(self, name, int(value))
         for name, kind in (("parametrization", Parametrization), ("start", Start)):
             value, known = getattr(self, name), get_args(kind.__value__)
@@ -108,8 +107,7 @@ class NUTS:
         accept = self.target_accept
         if accept is None:
             accept = 0.9 if self.parametrization == "noncentered" else 0.95
-        if isinstance(accept, bool) or not isinstance(accept, Real) or not 0 < accept < 1:
-            raise ModelError(f"NUTS: target_accept={accept!r} must be a number in (0, 1).")
+        require_share(self.name, "target_accept", accept)
         object.__setattr__(self, "target_accept", float(accept))
 
     def to_dict(self) -> dict[str, Any]:
@@ -235,11 +233,10 @@ def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) ->
 
 def _start(population: Population, density: Density) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the stated expectations as one flat vector, which are effects, and scales."""
-    point = population.pymc.initial_point()
-    start, effects = np.zeros(density.size), np.zeros(density.size, dtype=bool)
+    start = starting_vector(population.pymc, density.free)
+    effects = np.zeros(density.size, dtype=bool)
     sampled = effect_variables(population.model)
     for each in density.free:
-        start[each.where] = np.ravel(point[each.name])
         effects[each.where] = each.name in sampled
     return start, effects, axis_scales(population.model, density.free)
 
@@ -270,19 +267,9 @@ def _starts(
 
 def _conditional_modes(density: LogDensity, start: np.ndarray, effects: np.ndarray) -> np.ndarray:
     """Move the random effects, and nothing else, to the mode given the rest."""
-
-    def descent(inner: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = density(_placed(start, effects, inner))
-        if not (np.isfinite(value) and np.isfinite(gradient).all()):
-            return 1e300, np.zeros_like(inner)
-        return -value, -gradient[effects]
-
     if not effects.any():
         return start
-    found = optimize.minimize(
-        descent, start[effects], jac=True, method="L-BFGS-B", options={"maxiter": 100}
-    )
-    return _placed(start, effects, found.x)
+    return climb(density, start, effects, maxiter=100)[0]
 
 
 def _off_the_flat(density: LogDensity, mode: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -293,12 +280,6 @@ def _off_the_flat(density: LogDensity, mode: np.ndarray, rng: np.random.Generato
     """
     flat = density(mode)[1] == 0
     return mode + np.where(flat, rng.uniform(0.1, 1.0, size=mode.size), 0.0) if flat.any() else mode
-
-
-def _placed(vector: np.ndarray, where: np.ndarray, values: np.ndarray) -> np.ndarray:
-    moved = vector.copy()
-    moved[where] = values
-    return moved
 
 
 def _explanation(population: Population) -> list[Finding]:

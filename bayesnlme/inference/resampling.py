@@ -10,9 +10,9 @@ import pandas as pd
 from scipy import optimize, stats
 
 from bayesnlme._types import Floats
-from bayesnlme.errors import FitError, ModelError, did_you_mean
-from bayesnlme.inference.likelihood import require_count
+from bayesnlme.errors import FitError, did_you_mean
 from bayesnlme.inference.maximise import Maximum, best
+from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.refit import Refitter
 from bayesnlme.results.fit import Fit, require_fit
 
@@ -174,8 +174,7 @@ def profile(fit: Fit, name: str, *, interval: float = 0.95) -> Profile:
         If the fit has draws or no top, or the estimate is made of several parameters.
     """
     require_fit(fit)
-    if isinstance(interval, bool) or not 0 < interval < 1:
-        raise ModelError(f"profile: interval={interval!r} must be a number in (0, 1).")
+    require_share("profile", "interval", interval)
     return _Profiler(fit, name).profile(interval)
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import xarray as xr
 
 from bayesnlme.graph.build import Population
-from bayesnlme.inference.importance import PARETO_LIMIT
+from bayesnlme.inference.importance import PARETO_LIMIT, by_subject, heavy_subjects
 from bayesnlme.inference.likelihood_tree import evaluated_groups, top
 from bayesnlme.inference.saem import SAEMResult, run_saem
 from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.marginal.conditional import Conditional
-from bayesnlme.marginal.importance import WeightedEffects, sample_effects
+from bayesnlme.marginal.importance import sample_effects
 from bayesnlme.results.status import Status
 
 DRAWS, DF = 2000, 5.0
@@ -45,12 +45,13 @@ def fit_by_saem(
         rng=np.random.default_rng(seed),
         start=found.mean,
     )
-    values = {
-        "log_likelihood": weighted.log_likelihood,
-        "log_likelihood_error": weighted.standard_error,
-        "pareto_k": weighted.pareto_k,
-    }
-    problems = [*found.problems, *_problems(weighted, population)]
+    values = by_subject(weighted)
+    problems = list(found.problems)
+    if heavy := heavy_subjects(values["pareto_k"], population):
+        problems.append(
+            f"The OFV may not be believed: the weights of subject {heavy} have a Pareto k above "
+            f"{PARETO_LIMIT}."
+        )
     if not (np.linalg.eigvalsh(found.information) > 0).all():
         problems.append(
             "The information of the estimates is not positive definite, so they have no standard "
@@ -79,14 +80,3 @@ def _top(conditional: Conditional, found: SAEMResult) -> xr.Dataset:
     return top(conditional, found.theta, slopes, found.trace).assign(
         monte_carlo_error=("parameter", found.noise)
     )
-
-
-def _problems(weighted: WeightedEffects, population: Population) -> list[str]:
-    heavy = np.flatnonzero(~(weighted.pareto_k <= PARETO_LIMIT))
-    if not heavy.size:
-        return []
-    listed = ", ".join(population.data.subjects[k] for k in heavy[:10])
-    return [
-        f"The OFV may not be believed: the weights of subject {listed} have a Pareto k above "
-        f"{PARETO_LIMIT}."
-    ]

@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any, ClassVar
 
 from bayesnlme.errors import ModelError
-from bayesnlme.inference.likelihood import require_count
+from bayesnlme.inference.options import require_count, require_flag
 
 BATCHES = 10
 """Batches of iterations that the Monte-Carlo error comes from."""
@@ -51,8 +51,7 @@ class SAEM:
         require_count(self.name, "smoothing", self.smoothing, 2 * BATCHES)
         if self.chains is not None:
             require_count(self.name, "chains", self.chains)
-        if not isinstance(self.priors, bool):
-            raise ModelError(f"{self.name}: priors={self.priors!r} must be True or False.")
+        require_flag(self.name, "priors", self.priors)
         given = self.simulated_annealing
         real = isinstance(given, Real) and not isinstance(given, bool)
         if given is not None and not (real and 0 < given < 1):

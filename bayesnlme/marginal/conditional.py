@@ -34,18 +34,16 @@ from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.effects import effect_variables
-from bayesnlme.graph.flat import FAST, SIMPLE, arranged, compiling, flat_graph
+from bayesnlme.graph.flat import FAST, SIMPLE, arranged, compiling, flat_graph, starting_vector
 from bayesnlme.graph.outcomes import positions
 from bayesnlme.marginal.functions import Function, pushed
 from bayesnlme.names import SUBJECTS
 from bayesnlme.observation.continuous import StudentError
 from bayesnlme.observation.residual import ResidualError
-from bayesnlme.odes.op import PopulationSolve
+from bayesnlme.odes.op import ROUNDING, PopulationSolve
 from bayesnlme.population.priors import Fixed
 
 LOG_2PI = float(np.log(2 * np.pi))
-ROUNDING = 1e-14
-"""Relative error of a density that no integrator has a part in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,9 +105,7 @@ class Conditional:
         self.parameters = arranged(
             [each.name for each in self._values], [each.type.shape for each in self._values]
         )
-        point = population.pymc.initial_point()
-        flat = [np.ravel(point[each.name]) for each in self.parameters]
-        self.start: Floats = np.concatenate([*flat, np.empty(0)]).astype(np.float64)
+        self.start = starting_vector(population.pymc, self.parameters)
         self._places = _effect_places(population)
         self.n_effects = max((int(at.max()) + 1 for at, _ in self._places.values()), default=0)
         self._z = pt.tensor("z", dtype="float64", shape=(self.n_subjects, self.n_effects))

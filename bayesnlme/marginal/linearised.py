@@ -21,7 +21,7 @@ from bayesnlme._types import Floats
 from bayesnlme.errors import ModelError
 from bayesnlme.marginal.conditional import LOG_2PI, Conditional, Normals
 from bayesnlme.marginal.contribution import Contributions
-from bayesnlme.marginal.modes import Modes, find_modes, follow
+from bayesnlme.marginal.modes import Modes, find_modes, first_difference, follow
 
 
 class _Linearised:
@@ -30,7 +30,7 @@ class _Linearised:
     def __init__(self, conditional: Conditional) -> None:
         conditional.refuse_others_than_normal()
         self.conditional = conditional
-        self._step = float(np.clip(conditional.roughness ** (1 / 3), 1e-4, 3e-2))
+        self._step = first_difference(conditional)
         self._subject = conditional.population.data.observations.subject
         count = self._subject.size
         shape = (conditional.n_subjects, count)
@@ -38,9 +38,10 @@ class _Linearised:
 
     def values(self, theta: Floats, start: Floats | None = None) -> Floats:
         """Return the values alone, shape (subject,)."""
-        return self._values_and_modes(theta, start)[0]
+        return self._expanded(theta, start)[0]
 
-    def _values_and_modes(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes]:
+    def _expanded(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes, Normals]:
+        """Return values, modes, and the observations where they are made linear."""
         raise NotImplementedError
 
     def _curvature(self, normals: Normals) -> Floats:
@@ -106,19 +107,18 @@ class FirstOrderConditional(_Linearised):
 
     def at(self, theta: Floats, start: Floats | None = None) -> Contributions:
         """Return values, slopes and modes; see :class:`Contributions`."""
-        value, modes = self._values_and_modes(theta, start)
-        normals = self.conditional.normals(theta, modes.z)
+        value, modes, normals = self._expanded(theta, start)
         spread = _inverse_root(self._curvature(normals))
         moved = follow(self.conditional, theta, modes, full=False)
         slope = self._log_det_slope(theta, modes.z, spread, normals, moved.way)
         return Contributions(value=value, slope=moved.by_theta - 0.5 * slope, modes=modes)
 
-    def _values_and_modes(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes]:
+    def _expanded(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes, Normals]:
         modes = find_modes(self.conditional, theta, start)
-        curvature = self._curvature(self.conditional.normals(theta, modes.z))
-        log_det = np.linalg.slogdet(curvature)[1]
+        normals = self.conditional.normals(theta, modes.z)
+        log_det = np.linalg.slogdet(self._curvature(normals))[1]
         value = modes.h + 0.5 * (self.conditional.n_effects * LOG_2PI - log_det)
-        return np.where(modes.found, value, -np.inf), modes
+        return np.where(modes.found, value, -np.inf), modes, normals
 
 
 class FirstOrder(_Linearised):
@@ -142,9 +142,8 @@ class FirstOrder(_Linearised):
 
     def at(self, theta: Floats, start: Floats | None = None) -> Contributions:
         """Return values, slopes and modes of the linear model; see :class:`Contributions`."""
-        value, modes = self._values_and_modes(theta, start)
+        value, modes, normals = self._expanded(theta, start)
         z = self.conditional.no_effects
-        normals = self.conditional.normals(theta, z)
         v, G = normals.variance, normals.centre_by_z
         rho = self._residual(normals) - np.einsum("dj,jd->j", G, modes.z[self._subject])
         length = np.maximum(np.linalg.norm(modes.z, axis=1, keepdims=True), 1e-8)
@@ -161,7 +160,7 @@ class FirstOrder(_Linearised):
     def _residual(self, normals: Normals) -> Floats:
         return self.conditional.normal_values - normals.centre
 
-    def _values_and_modes(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes]:
+    def _expanded(self, theta: Floats, start: Floats | None) -> tuple[Floats, Modes, Normals]:
         del start
         normals = self.conditional.normals(theta, self.conditional.no_effects)
         v, G, residual = normals.variance, normals.centre_by_z, self._residual(normals)
@@ -175,7 +174,7 @@ class FirstOrder(_Linearised):
         found = np.isfinite(joint)
         h = joint - 0.5 * self.conditional.n_effects * LOG_2PI
         modes = Modes(z=z, h=h, spread=spread, log_det=log_det, found=found)
-        return np.where(found, joint - 0.5 * log_det, -np.inf), modes
+        return np.where(found, joint - 0.5 * log_det, -np.inf), modes, normals
 
 
 def _inverse_root(curvature: Floats) -> Floats:

@@ -61,7 +61,7 @@ def find_modes(conditional: Conditional, theta: Floats, start: Floats | None = N
     if start is not None:
         z, h, slope = _better_of_zero(conditional, theta, (z, h, slope))
     spread = np.tile(np.eye(conditional.n_effects), (conditional.n_subjects, 1, 1))
-    step_size = _difference(conditional)
+    step_size = first_difference(conditional)
     limit = max(DECREMENT, conditional.roughness**2)
     curved = np.isfinite(h)
     for _ in range(MOST_ITERATIONS):
@@ -150,7 +150,7 @@ def follow(conditional: Conditional, theta: Floats, modes: Modes, *, full: bool)
     return Movement(by_theta=by_theta, way=way, curvature=curvature)
 
 
-def _difference(conditional: Conditional) -> float:
+def first_difference(conditional: Conditional) -> float:
     """Return the step of a first difference, in conditional SDs."""
     return float(np.clip(conditional.roughness ** (1 / 3), 1e-4, 3e-2))
 

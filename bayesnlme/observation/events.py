@@ -23,8 +23,7 @@ import pytensor.tensor as pt
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.errors import ModelError
 from bayesnlme.observation.noise import log1mexp
-from bayesnlme.observation.outcome import Bounds, Magnitudes, open_uniform
-from bayesnlme.population.priors import Fixed, Prior
+from bayesnlme.observation.outcome import Bounds, Magnitudes, WithoutMagnitudes, open_uniform
 
 NONE, EXACT, BETWEEN = 0.0, 1.0, 2.0
 """What DV says of the stretch since the row before."""
@@ -37,7 +36,7 @@ _ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class TimeToEvent:
+class TimeToEvent(WithoutMagnitudes):
     """An event that happens once, or again and again, at a rate that is the prediction."""
 
     repeated: bool = False
@@ -51,18 +50,6 @@ class TimeToEvent:
     def __post_init__(self) -> None:
         if not isinstance(self.repeated, bool):
             raise ModelError(f"time_to_event, repeated={self.repeated!r}: write True or False.")
-
-    def priors(self) -> dict[str, Prior | Fixed]:
-        """Return no priors: there is nothing besides the hazard."""
-        return {}
-
-    def stated(self) -> dict[str, Any]:
-        """Return each magnitude as it was stated."""
-        return {}
-
-    def meaning(self, magnitude: str) -> str:
-        """Say what a magnitude is; there is none."""
-        raise KeyError(magnitude)
 
     def refusal(self, value: float) -> tuple[str, str] | None:
         """Say why a value is impossible and what to do, or None."""

@@ -33,6 +33,9 @@ from bayesnlme.odes.solver import Solver
 
 type Shape = tuple[Any, ...]
 
+ROUNDING = 1e-14
+"""Relative error of a solution that no integrator has a part in."""
+
 KERNEL_VERSION = 2
 """Counts changes of meaning that the text of the sources does not show."""
 
@@ -71,7 +74,7 @@ class PopulationSolve(Op):
         Equations that are solved exactly have none but those of rounding.
         """
         exact = self.problem.linear and self.solver.method in {"auto", "closed_form", "expm"}
-        return 1e-14 if exact else self.solver.rtol
+        return ROUNDING if exact else self.solver.rtol
 
     def make_node(self, *inputs: Tensor) -> Apply[Any]:
         """Check the number of inputs and bring them to their types."""
