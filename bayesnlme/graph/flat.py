@@ -62,10 +62,13 @@ def arranged(names: Sequence[str], shapes: Sequence[Shape], start: int = 0) -> t
 
 
 def flat_graph(
-    x: Tensor, outputs: Sequence[Tensor], given: Mapping[Tensor, Tensor], *rewrites: str
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    given: Mapping[Tensor, Tensor],
+    *rewrites: str,
 ) -> Any:
-    """Return the graph from `x` to the outputs, rewritten, with what is `given` put in."""
-    graph = FunctionGraph([x], clone_replace(outputs, given), clone=True)
+    """Return the graph from vectors to the outputs, rewritten, with what is `given` put in."""
+    graph = FunctionGraph(list(inputs), clone_replace(outputs, given), clone=True)
     query = RewriteDatabaseQuery(include=[*rewrites, *_TRANSLATED], exclude=_EXCLUDED)
     optdb.query(query).rewrite(graph)
     return graph
@@ -76,3 +79,10 @@ def starting_vector(graph: pm.Model, variables: Sequence[Variable]) -> Floats:
     point = graph.initial_point()
     flat = [np.ravel(point[each.name]) for each in variables]
     return np.concatenate([*flat, np.empty(0)]).astype(np.float64)
+
+
+def free_variables(graph: pm.Model) -> tuple[Variable, ...]:
+    """Place the free variables of a model, on their unconstrained scales, in one vector."""
+    point = graph.initial_point()
+    called = [graph.rvs_to_values[each].name for each in graph.free_RVs]
+    return arranged(called, [np.shape(point[name]) for name in called])

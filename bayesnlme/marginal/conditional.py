@@ -29,15 +29,14 @@ from pytensor.graph import clone_replace, rewrite_graph
 from pytensor.graph.traversal import ancestors
 
 from bayesnlme import names
-from bayesnlme._types import Booleans, Floats, Integers, Tensor
-from bayesnlme.data.rows import subject_occasions
+from bayesnlme._types import Booleans, Floats, Tensor
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.effects import effect_variables
 from bayesnlme.graph.flat import FAST, SIMPLE, arranged, compiling, flat_graph, starting_vector
 from bayesnlme.graph.outcomes import positions
+from bayesnlme.graph.places import EffectPlaces, effect_places
 from bayesnlme.marginal.functions import Function, pushed
-from bayesnlme.names import SUBJECTS
 from bayesnlme.observation.continuous import StudentError
 from bayesnlme.observation.residual import ResidualError
 from bayesnlme.odes.op import ROUNDING, PopulationSolve
@@ -100,13 +99,14 @@ class Conditional:
         with compiling():
             self._model = freeze_dims_and_data(population.pymc)
         sampled = effect_variables(population.model)
-        self._free = [each for each in self._model.free_RVs if each.name not in sampled]
+        own = [each.name for each in population.pymc.free_RVs if each.name not in sampled]
+        self._free = [self._model[name] for name in own]
         self._values = [self._model.rvs_to_values[each] for each in self._free]
         self.parameters = arranged(
             [each.name for each in self._values], [each.type.shape for each in self._values]
         )
         self.start = starting_vector(population.pymc, self.parameters)
-        self._places = _effect_places(population)
+        self._places = effect_places(population)
         self.n_effects = max((int(at.max()) + 1 for at, _ in self._places.values()), default=0)
         self._z = pt.tensor("z", dtype="float64", shape=(self.n_subjects, self.n_effects))
 
@@ -180,7 +180,7 @@ class Conditional:
         return float(value[0]), slope[0]
 
     @property
-    def effect_places(self) -> Mapping[str, tuple[Integers, Integers]]:
+    def effect_places(self) -> EffectPlaces:
         """Columns of z of each sampled variable, shape (unit, effect), and each unit's subject."""
         return self._places
 
@@ -440,34 +440,10 @@ class Conditional:
         given[self._z] = x[size:].reshape((self.n_subjects, self.n_effects))
         with compiling():
             flat = [each for group in groups for each in group]
-            return Function(flat_graph(x, flat, given, *rewrites), [len(g) for g in groups])
+            return Function(flat_graph([x], flat, given, *rewrites), [len(g) for g in groups])
 
 
 def _unit(shape: Sequence[int], k: int) -> Floats:
     found = np.zeros(int(np.prod(shape)))
     found[k] = 1.0
     return found.reshape(shape)
-
-
-def _effect_places(population: Population) -> dict[str, tuple[Integers, Integers]]:
-    """Return for each variable that effects are sampled as where in z it stands.
-
-    Columns, shape (unit, effect of the variable), and the subject of each unit; a unit is a
-    subject or an occasion of one.
-    """
-    places: dict[str, tuple[Integers, Integers]] = {}
-    n_before = 0
-    for layer in population.model.layers:
-        subject = np.arange(population.data.n_subjects)
-        if layer.names is not SUBJECTS:
-            subject = subject_occasions(population.data).subject
-        first = np.searchsorted(subject, subject)
-        number, count = np.arange(subject.size) - first, len(layer.effects)
-        columns = n_before + number[:, None] * count + np.arange(count)
-        if layer.names.standard in {each.name for each in population.pymc.free_RVs}:
-            places[layer.names.standard] = columns, subject
-        else:
-            for k, name in enumerate(layer.effects):
-                places[layer.names.sampled(name)] = columns[:, k : k + 1], subject
-        n_before = int(columns.max()) + 1
-    return places
