@@ -1,13 +1,14 @@
 """Parts of a PyMC model as graphs of one flat vector, ready to be compiled."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.model.transform.optimization import freeze_dims_and_data
 from pytensor.compile.mode import optdb
 from pytensor.graph import clone_replace
 from pytensor.graph.fg import FunctionGraph
@@ -79,6 +80,12 @@ def starting_vector(graph: pm.Model, variables: Sequence[Variable]) -> Floats:
     point = graph.initial_point()
     flat = [np.ravel(point[each.name]) for each in variables]
     return np.concatenate([*flat, np.empty(0)]).astype(np.float64)
+
+
+def frozen(graph: pm.Model, swapped: Collection[str] = ()) -> pm.Model:
+    """Make constants of all dims and data but those to be swapped."""
+    data = [name for name, each in graph.named_vars.items() if each in graph.data_vars]
+    return freeze_dims_and_data(graph, data=[name for name in data if name not in swapped])
 
 
 def free_variables(graph: pm.Model) -> tuple[Variable, ...]:

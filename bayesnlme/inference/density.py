@@ -7,14 +7,13 @@ from typing import Any, Self
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
-from pymc.model.transform.optimization import freeze_dims_and_data
 from pytensor.graph import rewrite_graph
 
 from bayesnlme._types import Floats, Tensor
 from bayesnlme.assembly.compiling import Compiled, compile_graph
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.chart import Chart
-from bayesnlme.graph.flat import FAST, SIMPLE, Variable, arranged, compiling, flat_graph
+from bayesnlme.graph.flat import FAST, SIMPLE, Variable, arranged, compiling, flat_graph, frozen
 from bayesnlme.inference.native import LogDensity
 
 
@@ -113,7 +112,7 @@ def compile_density(
         on their natural ones.
     """
     with compiling():
-        model = _frozen(graph, swapped)
+        model = frozen(graph, swapped)
         values = [model.rvs_to_values[model[each.name]] for each in graph.free_RVs]
         free = arranged([each.name for each in values], [each.type.shape for each in values])
         numbers = {name: np.asarray(model[name].get_value(), dtype=float) for name in swapped}
@@ -145,12 +144,6 @@ def compile_density(
         data=data,
         chart=chart,
     )
-
-
-def _frozen(graph: pm.Model, swapped: Sequence[str]) -> pm.Model:
-    """Make constants of all dims and data but those to be swapped."""
-    data = [name for name, each in graph.named_vars.items() if each in graph.data_vars]
-    return freeze_dims_and_data(graph, data=[name for name in data if name not in swapped])
 
 
 def _log_density(
