@@ -79,6 +79,10 @@ class DataError(BayesNLMEError):
         self.source = source
         super().__init__(self._message())
 
+    def __reduce__(self) -> tuple[type["DataError"], tuple[tuple[Finding, ...], str]]:
+        """Say how another process makes the same error: from what it was made of."""
+        return type(self), (self.findings, self.source)
+
     def _message(self) -> str:
         count = len(self.findings)
         head = f"{self.source}: {count} problem{'' if count == 1 else 's'}"

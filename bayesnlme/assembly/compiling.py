@@ -29,12 +29,15 @@ class Compiled:
         Its address.
     shapes : tuple of tuple of int
         Shapes of the graph's outputs.
+    reads : mapping of str to int
+        How many numbers it reads from an argument.
     text : str
         Its LLVM text.
     """
 
     address: int
     shapes: tuple[Shape, ...]
+    reads: Mapping[str, int]
     text: str
     _keep: Any = field(repr=False)
 
@@ -42,7 +45,7 @@ class Compiled:
 def compile_graph(
     graph: Any, *, arguments: Sequence[str], outputs: Sequence[str], checked: Mapping[int, int]
 ) -> Compiled:
-    """Compile a graph of one input, all of whose shapes are known.
+    """Compile a graph of vectors, all of whose shapes are known.
 
     The function returns 0, or the code of the first output that holds a number that is not finite.
 
@@ -51,16 +54,16 @@ def compile_graph(
     graph : FunctionGraph
         After rewriting.
     arguments : sequence of str
-        Names of the function's arguments, all addresses. ``"x"`` is the graph's input.
+        Names of the function's arguments, all addresses. The graph's inputs are called as the
+        arguments are that they are read from.
     outputs : sequence of str
         For each output of the graph the argument it is written to, one after the other.
     checked : mapping of int to int
         Codes by the number of the output.
     """
     program = Program(Registers(lanes=LANES, fma=fuses()))
-    (x,) = graph.inputs
-    taken = program.fresh(x.type.shape)
-    given = write_graph(program, graph, {x: taken})
+    taken = {each: program.fresh(each.type.shape) for each in graph.inputs}
+    given = write_graph(program, graph, taken)
     written = dict.fromkeys(outputs, 0)
     for places, target in zip(given, outputs, strict=True):
         program.give(places, f"%{target}", written[target])
@@ -69,26 +72,37 @@ def compile_graph(
     for number, code in sorted(checked.items(), reverse=True):
         status = program.choose(program.not_finite(given[number]), code, status)
     numbers = np.array([*program.numbers, *[0.0] * LANES])
-    text = _text(program, taken, arguments, numbers.ctypes.data, status)
+    read = {each.name: places for each, places in taken.items()}
+    text = _text(program, read, arguments, numbers.ctypes.data, status)
     engine = engine_of(text)
     return Compiled(
         address=engine.get_function_address("evaluate"),
         shapes=tuple(each.shape for each in given),
+        reads={name: places.size for name, places in read.items()},
         text=text,
         _keep=(engine, numbers, program.keep),
     )
 
 
 def _text(
-    program: Program, taken: Places, arguments: Sequence[str], numbers: int, status: str
+    program: Program,
+    taken: Mapping[str, Places],
+    arguments: Sequence[str],
+    numbers: int,
+    status: str,
 ) -> str:
     size = program.size + LANES
     on_stack = size <= STACK
     start = [
         f"  %c = inttoptr i64 {numbers} to ptr",
         *([f"  %w = alloca double, i64 {size}, align {LINE}"] if on_stack else _on_heap(size)),
-        program.copy("%w", "%x", taken.size),
     ]
+    for name, places in taken.items():
+        if places.size:
+            start += [
+                f"  %begin_{name} = getelementptr double, ptr %w, i64 {int(places.flat[0])}",
+                program.copy(f"%begin_{name}", f"%{name}", places.size),
+            ]
     for number, (first, place, count) in enumerate(program.copies):
         start += [
             f"  %from{number} = getelementptr double, ptr %c, i64 {first}",

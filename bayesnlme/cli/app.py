@@ -69,11 +69,11 @@ Chains = Annotated[
     int, typer.Option(min=1, metavar="N", help="Independent chains; use at least 2.")
 ]
 Accept = Annotated[
-    float | None,
+    float,
     typer.Option(
         callback=_inside,
         metavar="X",
-        help="Target acceptance; higher is slower and safer. 0.9 unless stated, 0.95 if centred.",
+        help="Target acceptance; higher is slower and safer.",
     ),
 ]
 Centred = Annotated[
@@ -147,7 +147,7 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
     draws: Draws = 1000,
     tune: Tune = 1000,
     chains: Chains = 4,
-    target_accept: Accept = None,
+    target_accept: Accept = 0.95,
     cores: Cores = None,
     parametrization: Centred = "noncentered",
     start: Start = "stated",

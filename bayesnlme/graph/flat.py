@@ -1,13 +1,14 @@
 """Parts of a PyMC model as graphs of one flat vector, ready to be compiled."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pymc as pm
 import pytensor
+from pymc.model.transform.optimization import freeze_dims_and_data
 from pytensor.compile.mode import optdb
 from pytensor.graph import clone_replace
 from pytensor.graph.fg import FunctionGraph
@@ -62,10 +63,13 @@ def arranged(names: Sequence[str], shapes: Sequence[Shape], start: int = 0) -> t
 
 
 def flat_graph(
-    x: Tensor, outputs: Sequence[Tensor], given: Mapping[Tensor, Tensor], *rewrites: str
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    given: Mapping[Tensor, Tensor],
+    *rewrites: str,
 ) -> Any:
-    """Return the graph from `x` to the outputs, rewritten, with what is `given` put in."""
-    graph = FunctionGraph([x], clone_replace(outputs, given), clone=True)
+    """Return the graph from vectors to the outputs, rewritten, with what is `given` put in."""
+    graph = FunctionGraph(list(inputs), clone_replace(outputs, given), clone=True)
     query = RewriteDatabaseQuery(include=[*rewrites, *_TRANSLATED], exclude=_EXCLUDED)
     optdb.query(query).rewrite(graph)
     return graph
@@ -76,3 +80,16 @@ def starting_vector(graph: pm.Model, variables: Sequence[Variable]) -> Floats:
     point = graph.initial_point()
     flat = [np.ravel(point[each.name]) for each in variables]
     return np.concatenate([*flat, np.empty(0)]).astype(np.float64)
+
+
+def frozen(graph: pm.Model, swapped: Collection[str] = ()) -> pm.Model:
+    """Make constants of all dims and data but those to be swapped."""
+    data = [name for name, each in graph.named_vars.items() if each in graph.data_vars]
+    return freeze_dims_and_data(graph, data=[name for name in data if name not in swapped])
+
+
+def free_variables(graph: pm.Model) -> tuple[Variable, ...]:
+    """Place the free variables of a model, on their unconstrained scales, in one vector."""
+    point = graph.initial_point()
+    called = [graph.rvs_to_values[each].name for each in graph.free_RVs]
+    return arranged(called, [np.shape(point[name]) for name in called])

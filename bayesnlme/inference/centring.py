@@ -12,18 +12,16 @@ population values that a few rounds of maximising and of the EM step :math:`\ome
 where it is small. Every weight gives the same posterior, so the pass need not be exact.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from bayesnlme._types import Booleans, Floats, Integers
-from bayesnlme.data.rows import subject_occasions
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.flat import starting_vector
+from bayesnlme.graph.places import Places, in_vector
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.native import LogDensity, climb
-from bayesnlme.model.layers import Layer
-from bayesnlme.names import SUBJECTS
 from bayesnlme.population.priors import Prior
 
 ROUNDS = 3
@@ -45,17 +43,17 @@ def laplace_weights(population: Population) -> Floats:
         0 where the density has no curvature to go by.
     """
     density = compile_density(population.pymc)
-    function = LogDensity(density.evaluate)
+    function = density.function
     x = starting_vector(population.pymc, density.free)
-    places = _effect_places(population, density)
+    places = in_vector(population)
     for _ in range(ROUNDS):
         x, _ = climb(function, x, ~_kept(population, density), maxiter=MOST_STEPS)
-        variance = _conditional_variances(function, x, places)
+        variance = _conditional_variances(function, x, places.effects)
         if not np.isfinite(variance).all():
             break
-        x = _em_step(population, density, x, variance)
+        x = _em_step(_sd_places(population, density, places), x, variance)
     layer = population.model.layers[0]
-    of_subjects = np.clip(variance[places[:, : len(layer.effects)]], 0.0, 1.0)
+    of_subjects = np.clip(variance[places.effects[:, : len(layer.effects)]], 0.0, 1.0)
     estimated = np.array([isinstance(each, Prior) for each in layer.priors.values()])
     return 1.0 - _with_lower_sds(np.nan_to_num(of_subjects, nan=1.0), estimated)
 
@@ -75,41 +73,20 @@ def _place(density: Density, name: str) -> Integers:
     )
 
 
-def _effects_of(layer: Layer, density: Density) -> Integers:
-    """Say where a layer's effects stand, shape (unit, effect): in one variable or in several."""
-    together = _place(density, layer.names.standard)
-    if together.size:
-        return together.reshape(-1, len(layer.effects))
-    return np.stack([_place(density, layer.names.sampled(n)) for n in layer.effects], axis=1)
-
-
-def _effect_places(population: Population, density: Density) -> Integers:
-    """Say where the effects of each subject stand, shape (subject, at most); -1 where fewer."""
-    data = population.data
-    listed: list[list[int]] = [[] for _ in data.subjects]
-    for layer in population.model.layers:
-        subject = np.arange(data.n_subjects)
-        if layer.names is not SUBJECTS:
-            subject = subject_occasions(data).subject
-        rows = _effects_of(layer, density)
-        for one, row in zip(subject.tolist(), rows.tolist(), strict=True):
-            listed[one].extend(row)
-    places = np.full((data.n_subjects, max(map(len, listed))), -1, dtype=np.int64)
-    for one, found in enumerate(listed):
-        places[one, : len(found)] = found
-    return places
-
-
-def _sd_places(population: Population, density: Density) -> Iterator[tuple[int, Integers]]:
+def _sd_places(
+    population: Population, density: Density, places: Places
+) -> Iterator[tuple[int, Integers]]:
     """Yield where the log of each SD stands that is sampled so, and where its effects do."""
+    n_before = 0
     for layer in population.model.layers:
         called = layer.names
-        effects = _effects_of(layer, density)
         together = _place(density, f"{called.sd}_log__")
         for number, name in enumerate(layer.effects):
+            effects = places.effects[:, places.kinds == n_before + number]
             alone = _place(density, f"{called.sd_of(name)}_log__")
             for place in (*together[number : number + 1], *alone):
-                yield int(place), effects[:, number]
+                yield int(place), effects[effects >= 0]
+        n_before += len(layer.effects)
 
 
 def _kept(population: Population, density: Density) -> Booleans:
@@ -147,10 +124,10 @@ def _conditional_variances(function: LogDensity, x: Floats, places: Integers) ->
     return variance
 
 
-def _em_step(population: Population, density: Density, x: Floats, variance: Floats) -> Floats:
+def _em_step(sds: Iterable[tuple[int, Integers]], x: Floats, variance: Floats) -> Floats:
     """Move each SD to what the effects' modes and variances say, the effects staying."""
     moved = x.copy()
-    for sd, effects in _sd_places(population, density):
+    for sd, effects in sds:
         ratio = np.sqrt(np.mean(x[effects] ** 2 + variance[effects]))
         moved[sd] += np.log(ratio)
         moved[effects] /= ratio

@@ -14,6 +14,7 @@ from bayesnlme._types import Floats
 from bayesnlme.errors import DataError, FitError, ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.chart import Chart
+from bayesnlme.graph.places import in_vector
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.maximise import Maximum, Objective, best, maximise
 from bayesnlme.marginal.conditional import Conditional
@@ -69,9 +70,9 @@ def laplace_chart(population: Population, kind: str, *, seed: int) -> Chart:
         theta=theta,
         root=_root(found.hessian),
         modes=modes.z,
-        way=follow(conditional, theta, modes, full=False).way,
-        spread=modes.spread,
-        effects=conditional.effect_places,
+        way=follow(conditional, theta, modes, full=False).way.transpose(2, 0, 1),
+        spread=modes.spread.transpose(2, 0, 1),
+        places=in_vector(population),
     )
 
 

@@ -1,8 +1,8 @@
 """FO, FOCE, Laplace and quadrature: the population parameters of the largest likelihood."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -63,8 +63,18 @@ class LikelihoodMethod:
         """How it is called in words."""
         return self.name
 
-    def approximations(self, population: Population) -> list[Approximation]:
-        """Return what is maximised, one after the other; the last is the method's own."""
+    def approximations(
+        self, population: Population, swapped: Sequence[str] = ()
+    ) -> list[Approximation]:
+        """Return what is maximised, one after the other; the last is the method's own.
+
+        Parameters
+        ----------
+        population : Population
+            Model and data.
+        swapped : sequence of str
+            Outputs whose observed values can be exchanged, by ``conditional.observe``.
+        """
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,9 +91,11 @@ class FO(LikelihoodMethod):
 
     name: ClassVar[str] = "FO"
 
-    def approximations(self, population: Population) -> list[Approximation]:
+    def approximations(
+        self, population: Population, swapped: Sequence[str] = ()
+    ) -> list[Approximation]:
         """Return what is maximised."""
-        return [FirstOrder(Conditional(population, interaction=False))]
+        return [FirstOrder(Conditional(population, interaction=False, swapped=swapped))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +122,12 @@ class FOCE(LikelihoodMethod):
         """How it is called in words."""
         return "FOCEI" if self.interaction else "FOCE"
 
-    def approximations(self, population: Population) -> list[Approximation]:
+    def approximations(
+        self, population: Population, swapped: Sequence[str] = ()
+    ) -> list[Approximation]:
         """Return what is maximised."""
-        return [FirstOrderConditional(Conditional(population, interaction=self.interaction))]
+        conditional = Conditional(population, interaction=self.interaction, swapped=swapped)
+        return [FirstOrderConditional(conditional)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +136,11 @@ class Laplace(LikelihoodMethod):
 
     name: ClassVar[str] = "Laplace"
 
-    def approximations(self, population: Population) -> list[Approximation]:
+    def approximations(
+        self, population: Population, swapped: Sequence[str] = ()
+    ) -> list[Approximation]:
         """Return what is maximised."""
-        return [LaplaceApproximation(Conditional(population))]
+        return [LaplaceApproximation(Conditional(population, swapped=swapped))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,9 +163,11 @@ class Quadrature(LikelihoodMethod):
         LikelihoodMethod.__post_init__(self)
         require_count(self.name, "points", self.points)
 
-    def approximations(self, population: Population) -> list[Approximation]:
+    def approximations(
+        self, population: Population, swapped: Sequence[str] = ()
+    ) -> list[Approximation]:
         """Return what is maximised."""
-        conditional = Conditional(population)
+        conditional = Conditional(population, swapped=swapped)
         exact = AdaptiveQuadrature(conditional, self.points)
         return [LaplaceApproximation(conditional), exact]
 
@@ -210,12 +229,29 @@ def maximum_likelihood(
         If the method cannot take the model.
     """
     begin = time.perf_counter()
-    *before, last = method.approximations(population)
-    conditional = last.conditional
+    approximations = method.approximations(population)
+    conditional = approximations[-1].conditional
     if conditional.n_parameters == 0:
         raise FitError("Every population parameter is fixed: there is nothing to estimate.")
     conditional.scores(conditional.start, conditional.no_effects)
-    compiled = time.perf_counter()
+    ready = time.perf_counter()
+    found = search(approximations, method, seed=seed, watch=watch)
+    seconds = {"compile": ready - begin, **found.seconds}
+    return replace(found, seconds=seconds)
+
+
+def search(
+    approximations: Sequence[Approximation],
+    method: LikelihoodMethod,
+    *,
+    seed: int,
+    watch: Watch | None = None,
+) -> Estimate:
+    """Maximise the last of compiled approximations, as often as wanted; see above."""
+    began = time.perf_counter()
+    *before, last = approximations
+    conditional = last.conditional
+    population = conditional.population
     found: list[Maximum] = []
     interrupted = False
     try:
@@ -234,7 +270,7 @@ def maximum_likelihood(
         if findings:
             raise DataError(findings, population.data.source)
         raise FitError(_no_likelihood(chosen, population))
-    seconds = {"compile": compiled - begin, "search": time.perf_counter() - compiled}
+    seconds = {"search": time.perf_counter() - began}
     return Estimate(approximation=last, maximum=chosen, interrupted=interrupted, seconds=seconds)
 
 

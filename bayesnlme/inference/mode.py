@@ -28,7 +28,7 @@ from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.density import Density, compile_density
 from bayesnlme.inference.importance import Evaluated
 from bayesnlme.inference.likelihood_tree import evaluated_groups
-from bayesnlme.inference.native import LogDensity, climb
+from bayesnlme.inference.native import climb
 from bayesnlme.inference.options import require_count
 from bayesnlme.marginal.conditional import LOG_2PI, Conditional
 from bayesnlme.marginal.modes import Modes, find_modes
@@ -87,7 +87,7 @@ def find_joint_mode(population: Population, method: Mode) -> Evaluated:
     if conditional.n_parameters == 0:
         raise FitError("Every population parameter is fixed: there is nothing to estimate.")
     density = compile_density(population.pymc, jacobian=False)
-    function = LogDensity(density.evaluate)
+    function = density.function
     start = starting_vector(population.pymc, density.free)
     if not np.isfinite(function(start)[0]):
         raise DataError(list(start_findings(population)), population.data.source)

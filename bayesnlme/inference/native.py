@@ -12,6 +12,9 @@ from bayesnlme.assembly.compiling import Compiled
 SIGNATURE = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_uint64, *[ctypes.c_void_p] * 4)
 """The signature of `Density.evaluate`."""
 
+NO_DATA = np.zeros(1)
+"""What a function is given that reads no data: an address."""
+
 
 class LogDensity:
     """Call a compiled log density from Python.
@@ -20,18 +23,28 @@ class LogDensity:
     ----------
     evaluate : Compiled
         `Density.evaluate`.
+    data : array
+        `Density.data`.
+
+    Raises
+    ------
+    ValueError
+        If the function reads more data than there are.
     """
 
-    def __init__(self, evaluate: Compiled) -> None:
-        self._evaluate = evaluate
+    def __init__(self, evaluate: Compiled, data: Floats = NO_DATA) -> None:
+        wanted = evaluate.reads["data"]
+        if data.size < wanted:
+            raise ValueError(f"The log density reads {wanted} numbers of data, not {data.size}.")
+        self._evaluate, self._data = evaluate, data
         self._function = SIGNATURE(evaluate.address)
 
     def __call__(self, x: Floats) -> tuple[float, Floats]:
         """Return the log density and its gradient; minus infinity where it cannot be evaluated."""
         point = np.ascontiguousarray(x, dtype=np.float64)
         gradient, value = np.zeros_like(point), np.zeros(1)
-        addresses = (each.ctypes.data for each in (point, gradient, value))
-        code = self._function(point.size, *addresses, None)
+        addresses = (each.ctypes.data for each in (point, gradient, value, self._data))
+        code = self._function(point.size, *addresses)
         return (float(value[0]) if code == 0 else -np.inf), gradient
 
 

@@ -1,8 +1,8 @@
 """The No-U-Turn sampler, run by nutpie on the compiled graph."""
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
@@ -11,33 +11,20 @@ import xarray as xr
 from nutpie.compile_pymc import CompiledPyMCModel, _prepare_dims_and_coords
 
 from bayesnlme._types import Floats
-from bayesnlme.errors import (
-    DataError,
-    Finding,
-    FitError,
-    InterruptedFitError,
-    ModelError,
-    did_you_mean,
-)
+from bayesnlme.errors import FitError, InterruptedFitError, ModelError, did_you_mean
 from bayesnlme.graph.build import Population, build
-from bayesnlme.graph.chart import Chart
-from bayesnlme.graph.effects import effect_variables
-from bayesnlme.graph.flat import starting_vector
-from bayesnlme.graph.start import axis_scales, start_findings
 from bayesnlme.inference.centring import laplace_weights
-from bayesnlme.inference.density import Density, compile_density
+from bayesnlme.inference.compiled import CompiledModel, compile_model
+from bayesnlme.inference.density import Density
 from bayesnlme.inference.laplace_start import laplace_chart
-from bayesnlme.inference.native import LogDensity, climb
 from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.progress import Progress
+from bayesnlme.inference.starts import Starts, starting_points
+from bayesnlme.inference.warmup import PARTS, can_teach, learnt
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
 type Start = Literal["stated", "foce", "laplace"]
 
-TRIES = 100
-SCATTER = 0.5
-SCATTER_OF_SD = 2.0
-"""Chains start so many posterior SDs apart at most where a chart says what these are."""
 KEPT_STATS = (
     "diverging", "energy", "logp", "depth", "maxdepth_reached", "n_steps", "step_size",
     "mean_tree_accept",
@@ -53,12 +40,12 @@ class NUTS:
     draws : int
         Draws kept in each chain.
     tune : int
-        Warm-up draws before them, in each chain.
+        Warm-up draws before them, in each chain. With random effects, 70 % of them show in which
+        linear combinations of the variables to sample; see :mod:`bayesnlme.inference.warmup`.
     chains : int
         Independent chains.
-    target_accept : float or None
-        Mean acceptance the step size is adapted to; higher is slower and safer. None: 0.9, or 0.95
-        in the centred forms, which meet small SDs with longer tails.
+    target_accept : float
+        Mean acceptance the step size is adapted to; higher is slower and safer.
     max_depth : int
         Greatest depth of a trajectory's tree: at most ``2 ** max_depth`` gradients a draw.
     cores : int or None
@@ -78,7 +65,7 @@ class NUTS:
     draws: int = 1000
     tune: int = 1000
     chains: int = 4
-    target_accept: float | None = None
+    target_accept: float = 0.95
     max_depth: int = 10
     cores: int | None = None
     parametrization: Parametrization = "noncentered"
@@ -104,11 +91,8 @@ class NUTS:
                 f"NUTS: start={self.start!r} is for parametrization='noncentered': its mass matrix "
                 "does for the random effects what centring does."
             )
-        accept = self.target_accept
-        if accept is None:
-            accept = 0.9 if self.parametrization == "noncentered" else 0.95
-        require_share(self.name, "target_accept", accept)
-        object.__setattr__(self, "target_accept", float(accept))
+        require_share(self.name, "target_accept", self.target_accept)
+        object.__setattr__(self, "target_accept", float(self.target_accept))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options that the draws depend on."""
@@ -156,16 +140,23 @@ def sample(population: Population, method: NUTS, *, seed: int, progress: bool) -
     chart = None if method.start == "stated" else laplace_chart(population, method.start, seed=seed)
     started = time.perf_counter()
     compiled = compile_model(population, chart)
-    ready = time.perf_counter()
-    tree, interrupted = _run(compiled, method, seed=seed, progress=progress)
-    done = time.perf_counter()
+    seconds = {"start": started - began, "compile": time.perf_counter() - started}
+    draws = draw(compiled, method, seed=seed, progress=progress)
+    return replace(draws, centring=weights, seconds={**seconds, **draws.seconds})
+
+
+def draw(compiled: CompiledModel, method: NUTS, *, seed: int, progress: bool) -> Draws:
+    """Draw from the posterior of a compiled model, as often as wanted; see `sample`."""
+    began = time.perf_counter()
+    with Progress(method.chains, method.tune + method.draws, shown=progress) as bar:
+        run = _Run(method=method, seed=seed, bar=bar)
+        tree, interrupted = _adapted(compiled, run)
     posterior, stats = _finite(tree, method)
     return Draws(
         posterior=posterior,
         sample_stats=stats,
         interrupted=interrupted,
-        seconds={"start": started - began, "compile": ready - started, "sample": done - ready},
-        centring=weights,
+        seconds={"sample": time.perf_counter() - began},
     )
 
 
@@ -176,41 +167,14 @@ def _weights(population: Population, parametrization: Parametrization) -> Floats
     return np.ones(shape) if parametrization == "centered" else laplace_weights(population)
 
 
-def compile_model(population: Population, chart: Chart | None = None) -> Any:
-    """Compile the log density and its gradient, with starting points that can be sampled from.
-
-    Parameters
-    ----------
-    population : Population
-        Model and data.
-    chart : Chart, optional
-        In whose coordinates it is sampled.
-
-    Returns
-    -------
-    nutpie.compile_pymc.CompiledPyMCModel
-        Its ``compiled_logp_func`` is a `Density.evaluate`.
-    """
-    density = compile_density(population.pymc, chart)
-    function = LogDensity(density.evaluate)
-    start, effects, scale = _start(population, density)
-    if chart is not None:
-        start, scale = np.zeros_like(start), np.full_like(scale, SCATTER_OF_SD / SCATTER)
-    if not np.isfinite(function(start)[0]):
-        raise DataError(_explanation(population), population.data.source)
-    return _for_nutpie(density, _starts(function, start, effects, scale))
-
-
-def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) -> Any:
+def for_nutpie(density: Density, starts: Starts) -> Any:
+    """Return what nutpie samples from: a ``CompiledPyMCModel``."""
     variables = (*density.free, *density.other)
     columns = zip(*((each.name, each.where, each.shape) for each in variables), strict=True)
     arranged = tuple(map(list, columns))
+    values = {each: str(value.name) for each, value in density.model.rvs_to_values.items()}
     transforms = density.model.rvs_to_transforms
-    transformed = [
-        variable.name
-        for variable, each in zip(density.free, density.model.free_RVs, strict=True)
-        if transforms[each] is not None
-    ]
+    transformed = [values[each] for each in density.model.free_RVs if transforms[each] is not None]
     dims, coords = _prepare_dims_and_coords(density.model, arranged, transformed)
     return CompiledPyMCModel(
         _n_dim=density.size,
@@ -222,7 +186,7 @@ def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) ->
         initial_point_func=starts,
         shared_data={},
         shared_var_keys={},
-        user_data=np.zeros(1),
+        user_data=density.data,
         n_expanded=variables[-1].where.stop,
         shape_info=arranged,
         logp_func=None,
@@ -231,85 +195,30 @@ def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) ->
     )
 
 
-def _start(population: Population, density: Density) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the stated expectations as one flat vector, which are effects, and scales."""
-    start = starting_vector(population.pymc, density.free)
-    effects = np.zeros(density.size, dtype=bool)
-    sampled = effect_variables(population.model)
-    for each in density.free:
-        effects[each.where] = each.name in sampled
-    return start, effects, axis_scales(population.model, density.free)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Run:
+    """One run of nutpie: what stays the same in both parts of the warm-up."""
 
+    method: NUTS
+    seed: int
+    bar: Progress
 
-def _starts(
-    density: LogDensity, start: np.ndarray, effects: np.ndarray, scale: np.ndarray
-) -> Callable[[int | None], np.ndarray]:
-    """Return nutpie's source of starting points.
-
-    Population parameters are scattered around the stated expectations, and each subject's random
-    effects put at their conditional mode there: a chain then starts at the height of the posterior
-    instead of falling into it.
-    """
-
-    def point(seed: int | None) -> np.ndarray:
-        rng = np.random.default_rng(seed)
-        for _ in range(TRIES):
-            scatter = rng.uniform(-SCATTER, SCATTER, size=start.size) * scale
-            candidate = start + np.where(effects, 0.0, scatter)
-            value, gradient = density(candidate)
-            if np.isfinite(value) and np.isfinite(gradient).all():
-                mode = _conditional_modes(density, candidate, effects)
-                return _off_the_flat(density, mode, rng)
-        return start
-
-    return point
-
-
-def _conditional_modes(density: LogDensity, start: np.ndarray, effects: np.ndarray) -> np.ndarray:
-    """Move the random effects, and nothing else, to the mode given the rest."""
-    if not effects.any():
-        return start
-    return climb(density, start, effects, maxiter=100)[0]
-
-
-def _off_the_flat(density: LogDensity, mode: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Move what has a slope of exactly 0, by which nutpie could not scale its first steps.
-
-    A subject whose observations say nothing of a parameter, such as one on placebo of the
-    clearance, has the mode of that effect at exactly 0.
-    """
-    flat = density(mode)[1] == 0
-    return mode + np.where(flat, rng.uniform(0.1, 1.0, size=mode.size), 0.0) if flat.any() else mode
-
-
-def _explanation(population: Population) -> list[Finding]:
-    """Say where the density fails at the start: at observations, or else in the priors."""
-    found = list(start_findings(population))
-    if found:
-        return found
-    values = population.pymc.point_logps()
-    bad = [name for name, value in values.items() if not np.isfinite(value)]
-    message = f"The log density is not finite at the starting values; it fails in {bad}."
-    return [Finding(code="E_START_PRIOR", message=message, remedy="Check these priors.")]
-
-
-def _run(compiled: Any, method: NUTS, *, seed: int, progress: bool) -> tuple[xr.DataTree, bool]:
-    """Sample; an interruption (Ctrl-C) keeps what there is."""
-    with Progress(method.chains, shown=progress) as bar:
+    def __call__(self, compiled: Any, **options: Any) -> tuple[xr.DataTree, bool]:
+        """Sample; an interruption (Ctrl-C) keeps what there is."""
+        method = self.method
         sampler = nutpie.sample(
             compiled,
-            draws=method.draws,
-            tune=method.tune,
             chains=method.chains,
             cores=method.cores,
             target_accept=method.target_accept,
             maxdepth=method.max_depth,
-            seed=seed,
+            seed=self.seed,
             progress_bar=False,
-            progress_callback=bar.update,
+            progress_callback=self.bar.update,
             progress_rate=200,
             save_warmup=False,
             blocking=False,
+            **options,
         )
         try:
             return sampler.wait(), False
@@ -319,15 +228,49 @@ def _run(compiled: Any, method: NUTS, *, seed: int, progress: bool) -> tuple[xr.
             raise FitError(f"The sampler stopped: {problem}") from problem
 
 
+def _adapted(compiled: CompiledModel, run: _Run) -> tuple[xr.DataTree, bool]:
+    """Sample, after a first part of the warm-up that shows in which coordinates; see `warmup`."""
+    method, density = run.method, compiled.density
+    starts, chart = starting_points(compiled), density.chart
+    tune, pilot = (int(part * method.tune) for part in PARTS)
+    if chart is None or compiled.scaled or not can_teach(chart, method.chains * pilot):
+        return run(for_nutpie(density, starts), draws=method.draws, tune=method.tune)
+    seeds: list[int] = []
+
+    def noted(seed: int | None) -> Floats:
+        seeds.append(int(seed or 0))
+        return starts(seed)
+
+    first = for_nutpie(density, noted)
+    tree, interrupted = run(first, draws=pilot, tune=tune, store_unconstrained=True)
+    if interrupted:
+        raise _nothing_to_keep(method)
+    draws: Floats = tree["sample_stats"].to_dataset()["unconstrained_draw"].values
+    better = learnt(chart, draws)
+    order = {seed: k for k, seed in enumerate(sorted(seeds))}
+
+    def again(seed: int | None) -> Floats:
+        """Start each chain where another ended, no two at one place."""
+        return better.coordinates(chart.point(draws[order[int(seed or 0)], -1]))
+
+    ready = for_nutpie(density.with_chart(better), again)
+    run.bar.next_part()
+    return run(ready, draws=method.draws, tune=method.tune - tune - pilot)
+
+
+def _nothing_to_keep(method: NUTS) -> InterruptedFitError:
+    return InterruptedFitError(
+        f"Interrupted during the {method.tune} warm-up draws: there is nothing to keep."
+    )
+
+
 def _finite(tree: xr.DataTree, method: NUTS) -> tuple[xr.Dataset, xr.Dataset]:
     """Keep the draws that exist: all of them, or after an interruption the largest full block."""
     posterior, raw = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
     counts = np.isfinite(raw["energy"].values).sum(axis=1)
     chains, draws = _largest_block(counts)
     if draws == 0:
-        raise InterruptedFitError(
-            f"Interrupted during the {method.tune} warm-up draws: there is nothing to keep."
-        )
+        raise _nothing_to_keep(method)
     block = {"chain": chains, "draw": slice(draws)}
     stats = raw[[name for name in KEPT_STATS if name in raw]].isel(block)
     failed = _failed(raw).isel(block)

@@ -42,13 +42,14 @@ class Progress(_Shown):
 
     Parameters
     ----------
-    chains : int
-        Number of chains.
+    chains, draws : int
+        Number of chains, and of draws of each with the warm-up.
     shown : bool
         False keeps it silent.
     """
 
-    def __init__(self, chains: int, *, shown: bool) -> None:
+    def __init__(self, chains: int, draws: int, *, shown: bool) -> None:
+        self._total, self._before, self._completed = chains * draws, 0, 0
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -59,12 +60,17 @@ class Progress(_Shown):
         words = f"Sampling {chains} chain{'s' * (chains > 1)}"
         super().__init__(words, columns, divergences=0, shown=shown)
 
+    def next_part(self) -> None:
+        """Take what nutpie reports from now on as what follows."""
+        self._before = self._completed
+
     def update(self, chains: list[Any]) -> None:
         """Take nutpie's report on its chains; called from its thread."""
+        self._completed = self._before + sum(each.finished_draws for each in chains)
         self._bar.update(
             self._task,
-            completed=sum(each.finished_draws for each in chains),
-            total=sum(each.total_draws for each in chains),
+            completed=self._completed,
+            total=self._total,
             divergences=sum(each.divergences for each in chains),
         )
 

@@ -24,20 +24,26 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 import xarray as xr
-from pymc.model.transform.optimization import freeze_dims_and_data
 from pytensor.graph import clone_replace, rewrite_graph
 from pytensor.graph.traversal import ancestors
 
 from bayesnlme import names
 from bayesnlme._types import Booleans, Floats, Integers, Tensor
-from bayesnlme.data.rows import subject_occasions
 from bayesnlme.errors import ModelError
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.effects import effect_variables
-from bayesnlme.graph.flat import FAST, SIMPLE, arranged, compiling, flat_graph, starting_vector
+from bayesnlme.graph.flat import (
+    FAST,
+    SIMPLE,
+    arranged,
+    compiling,
+    flat_graph,
+    frozen,
+    starting_vector,
+)
 from bayesnlme.graph.outcomes import positions
+from bayesnlme.graph.places import EffectPlaces, effect_places
 from bayesnlme.marginal.functions import Function, pushed
-from bayesnlme.names import SUBJECTS
 from bayesnlme.observation.continuous import StudentError
 from bayesnlme.observation.residual import ResidualError
 from bayesnlme.odes.op import ROUNDING, PopulationSolve
@@ -78,6 +84,8 @@ class Conditional:
     interaction : bool
         Whether the residual variance follows the prediction with the random effects; otherwise it
         is that of the typical subject, as in FO, and in FOCE without interaction.
+    swapped : sequence of str
+        Outputs whose observed values can be exchanged by `observe`.
 
     Attributes
     ----------
@@ -94,20 +102,27 @@ class Conditional:
         influence.
     """
 
-    def __init__(self, population: Population, *, interaction: bool = True) -> None:
+    def __init__(
+        self, population: Population, *, interaction: bool = True, swapped: Sequence[str] = ()
+    ) -> None:
         self.population, self.interaction = population, interaction
         self.n_subjects = population.data.n_subjects
         with compiling():
-            self._model = freeze_dims_and_data(population.pymc)
+            self._model = frozen(population.pymc, [names.observed(each) for each in swapped])
         sampled = effect_variables(population.model)
-        self._free = [each for each in self._model.free_RVs if each.name not in sampled]
+        own = [each.name for each in population.pymc.free_RVs if each.name not in sampled]
+        self._free = [self._model[name] for name in own]
         self._values = [self._model.rvs_to_values[each] for each in self._free]
         self.parameters = arranged(
             [each.name for each in self._values], [each.type.shape for each in self._values]
         )
         self.start = starting_vector(population.pymc, self.parameters)
-        self._places = _effect_places(population)
+        self._places = effect_places(population)
         self.n_effects = max((int(at.max()) + 1 for at, _ in self._places.values()), default=0)
+        of_outputs = [self._rows(each) for each in swapped]
+        self._swapped = arranged(swapped, [rows.shape for rows in of_outputs])
+        seen = population.data.observations.value
+        self._data = np.concatenate([*(seen[rows] for rows in of_outputs), np.zeros(1)])
         self._z = pt.tensor("z", dtype="float64", shape=(self.n_subjects, self.n_effects))
 
     @property
@@ -179,8 +194,31 @@ class Conditional:
         value, slope = self._log_prior_of_theta(theta, self.no_effects)
         return float(value[0]), slope[0]
 
+    def observe(self, values: Mapping[str, Floats]) -> None:
+        """Put other values in the place of those observed; nothing is compiled.
+
+        Parameters
+        ----------
+        values : mapping of str to array
+            By output, in the order of the table. What is censored stays so.
+
+        Raises
+        ------
+        ModelError
+            If an output was not to be swapped or has another number of observations.
+        """
+        known = {each.name: each for each in self._swapped}
+        for output, given in values.items():
+            if output not in known or np.shape(given) != known[output].shape:
+                shapes = {each.name: each.shape for each in self._swapped}
+                raise ModelError(
+                    f"{output} with values of shape {np.shape(given)} cannot be swapped: the "
+                    f"compiled densities take {shapes}."
+                )
+            self._data[known[output].where] = given
+
     @property
-    def effect_places(self) -> Mapping[str, tuple[Integers, Integers]]:
+    def effect_places(self) -> EffectPlaces:
         """Columns of z of each sampled variable, shape (unit, effect), and each unit's subject."""
         return self._places
 
@@ -233,13 +271,15 @@ class Conditional:
         found = np.array([model.observations[each].positive for each in data.outputs])
         return np.asarray(found[data.observations.output])
 
-    @cached_property
+    @property
     def normal_values(self) -> Floats:
         """The observed values on the scale on which they are normal, shape (observation,)."""
-        value = self.population.data.observations.value
+        value = self.population.data.observations.value.copy()
+        for each in self._swapped:
+            value[self._rows(each.name)] = self._data[each.where]
         return np.where(self.log_scale, np.log(np.where(self.log_scale, value, 1.0)), value)
 
-    @cached_property
+    @property
     def log_jacobian(self) -> Floats:
         """What a log density has beside that of the normal value: -log y on the log scale."""
         return np.where(self.log_scale, -self.normal_values, 0.0)
@@ -359,8 +399,13 @@ class Conditional:
         if not self.interaction:
             self.refuse_others_than_normal()
             centre, variance = self._moments
-            squares = (self.normal_values - centre) ** 2 / variance
-            density = self.log_jacobian - 0.5 * (LOG_2PI + pt.log(variance) + squares)
+            value: Any = pt.zeros(seen.subject.size)
+            for output in self.population.data.outputs:
+                value = value[self._rows(output)].set(self._model[names.observed(output)])
+            logs = pt.log(pt.where(self.log_scale, value, 1.0))
+            normal: Any = pt.where(self.log_scale, logs, value)
+            squares = (normal - centre) ** 2 / variance + 2 * self.log_scale * normal
+            density = -0.5 * (LOG_2PI + pt.log(variance) + squares)
             return pt.zeros(self.n_subjects)[seen.subject].inc(density)
         total = pt.zeros(self.n_subjects)
         outputs = self.population.data.outputs
@@ -438,36 +483,20 @@ class Conditional:
             for value, each in zip(self._values, self.parameters, strict=True)
         }
         given[self._z] = x[size:].reshape((self.n_subjects, self.n_effects))
+        data = pt.tensor("data", dtype="float64", shape=self._data.shape)
+        given |= {self._model[names.observed(e.name)]: data[e.where] for e in self._swapped}
         with compiling():
             flat = [each for group in groups for each in group]
-            return Function(flat_graph(x, flat, given, *rewrites), [len(g) for g in groups])
+            graph = flat_graph((x, data), flat, given, *rewrites)
+            return Function(graph, [len(group) for group in groups], self._data)
+
+    def _rows(self, output: str) -> Integers:
+        """Say which observations are of an output."""
+        data = self.population.data
+        return positions(data, data.outputs.index(output))
 
 
 def _unit(shape: Sequence[int], k: int) -> Floats:
     found = np.zeros(int(np.prod(shape)))
     found[k] = 1.0
     return found.reshape(shape)
-
-
-def _effect_places(population: Population) -> dict[str, tuple[Integers, Integers]]:
-    """Return for each variable that effects are sampled as where in z it stands.
-
-    Columns, shape (unit, effect of the variable), and the subject of each unit; a unit is a
-    subject or an occasion of one.
-    """
-    places: dict[str, tuple[Integers, Integers]] = {}
-    n_before = 0
-    for layer in population.model.layers:
-        subject = np.arange(population.data.n_subjects)
-        if layer.names is not SUBJECTS:
-            subject = subject_occasions(population.data).subject
-        first = np.searchsorted(subject, subject)
-        number, count = np.arange(subject.size) - first, len(layer.effects)
-        columns = n_before + number[:, None] * count + np.arange(count)
-        if layer.names.standard in {each.name for each in population.pymc.free_RVs}:
-            places[layer.names.standard] = columns, subject
-        else:
-            for k, name in enumerate(layer.effects):
-                places[layer.names.sampled(name)] = columns[:, k : k + 1], subject
-        n_before = int(columns.max()) + 1
-    return places

@@ -26,14 +26,17 @@ class Function:
     Parameters
     ----------
     graph : FunctionGraph
-        From theta and z, one after the other, to the results.
+        From theta and z, one after the other, and from data, to the results.
     sizes : sequence of int
         How many results each group has.
+    data : array
+        What it reads whenever it is called.
     """
 
-    def __init__(self, graph: Any, sizes: Sequence[int]) -> None:
+    def __init__(self, graph: Any, sizes: Sequence[int], data: Floats) -> None:
+        self._data = data
         targets = [f"group{k}" for k, size in enumerate(sizes) for _ in range(size)]
-        arguments = ["x", *(f"group{k}" for k in range(len(sizes)))]
+        arguments = ["x", "data", *(f"group{k}" for k in range(len(sizes)))]
         self._code = compile_graph(graph, arguments=arguments, outputs=targets, checked={})
         firsts = np.cumsum([0, *sizes]).tolist()
         shapes = [*self._code.shapes, ()]
@@ -45,5 +48,6 @@ class Function:
         """Return an array for each group, its first axis the results."""
         x = np.concatenate([theta, z.ravel()])
         results = [np.empty(shape) for shape in self._shapes]
-        self._call(x.ctypes.data, *(each.ctypes.data for each in results))
+        arrays = (x, self._data, *results)
+        self._call(*(each.ctypes.data for each in arrays))
         return results

@@ -11,8 +11,10 @@ import numpy as np
 import nutpie
 
 import bayesnlme as bn
+from bayesnlme.inference.compiled import compile_model
 from bayesnlme.inference.laplace_start import laplace_chart
-from bayesnlme.inference.nuts import compile_model
+from bayesnlme.inference.nuts import for_nutpie
+from bayesnlme.inference.starts import starting_points
 from bayesnlme.model.examples import theophylline_model
 from bayesnlme.results.convergence import _sampled
 
@@ -52,7 +54,8 @@ def phenobarbital(path: Path) -> tuple[bn.Model, bn.Dataset]:
 def row(population: bn.Population, start: str, tune: int, seed: int) -> tuple[float, ...]:
     """Return gradients of warm-up and after, smallest ESS, divergences, largest R-hat."""
     chart = None if start == "stated" else laplace_chart(population, start, seed=seed)
-    compiled = compile_model(population, chart)
+    model = compile_model(population, chart)
+    compiled = for_nutpie(model.density, starting_points(model))
     tree = nutpie.sample(
         compiled, draws=DRAWS, tune=tune, chains=CHAINS, target_accept=0.9, seed=seed,
         progress_bar=False, save_warmup=True,

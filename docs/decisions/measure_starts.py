@@ -6,7 +6,8 @@ import numpy as np
 
 import bayesnlme as bn
 from bayesnlme import names
-from bayesnlme.inference.nuts import LogDensity, compile_model
+from bayesnlme.inference.compiled import compile_model
+from bayesnlme.inference.starts import starting_points
 from bayesnlme.model.examples import theophylline_model
 
 SHOWN = (5, 50, 95)
@@ -16,9 +17,9 @@ def heights() -> dict[str, np.ndarray]:
     """Return log densities at starts, without and with conditional modes, and of draws."""
     data, model = bn.datasets.theophylline(), theophylline_model()
     compiled = compile_model(bn.build(model, data))
-    density = LogDensity(compiled.compiled_logp_func)
-    where = dict(zip(*compiled.shape_info[:2], strict=True))[names.ETA_STANDARD]
-    starts = [compiled.initial_point_func(seed) for seed in range(200)]
+    density, draw = compiled.density.function, starting_points(compiled)
+    (where,) = (each.where for each in compiled.density.free if each.name == names.ETA_STANDARD)
+    starts = [draw(seed) for seed in range(200)]
     at_mode = [density(start)[0] for start in starts]
     for start in starts:
         start[where] = 0.0

@@ -100,6 +100,14 @@ def test_arrays_do_not_follow_the_frame_they_came_from():
     assert data.observations.value.tolist() == [1.0]
 
 
+def test_an_error_goes_through_to_another_process():
+    with pytest.raises(DataError) as caught:
+        read_data(pd.DataFrame({"ID": [1], "TIME": [0.0]}))
+    copy = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert str(copy) == str(caught.value)
+    assert copy.findings == caught.value.findings
+
+
 def test_pickled_and_shared_between_threads(data):
     copy = pickle.loads(pickle.dumps(data))  # noqa: S301
     assert copy.hash == data.hash

@@ -5,7 +5,6 @@ import pytest
 
 import bayesnlme as bn
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 from tests.conftest import frame
 
 ROWS = [(i, t, 0, 0, 1, 5.0 + i + t, 40 + 10 * i) for i in (1, 2, 3) for t in (0.0, 1.0, 2.0)]
@@ -110,7 +109,7 @@ def test_densities_agree_up_to_the_jacobian(data, plain, weights):
 def at(density, graph, point):
     del graph
     x = np.concatenate([np.ravel(point[each.name]) for each in density.free])
-    return LogDensity(density.evaluate)(x)
+    return density.function(x)
 
 
 def test_weights_are_one_for_each_subject_and_effect(data):

@@ -9,7 +9,6 @@ from scipy import special, stats
 import bayesnlme as bn
 from bayesnlme.graph.effects import new_effects
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.model.content import model_from_dict
 from bayesnlme.model.toml import parse_model, write_model
@@ -46,7 +45,7 @@ def shapes_model():
 def value_at(graph, point):
     density = compile_density(graph)
     x = np.concatenate([np.ravel(point[each.name]) for each in density.free])
-    return LogDensity(density.evaluate)(x)
+    return density.function(x)
 
 
 def test_shapes_equal_the_density_written_by_hand(data):

@@ -9,7 +9,6 @@ import bayesnlme as bn
 from bayesnlme.graph.densities import log_likelihood
 from bayesnlme.graph.grid import at_times
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 from bayesnlme.marginal.conditional import Conditional
 from tests.graph.test_outcomes import FAST, draws_of
 from tests.marginal.points import standard_log_density, theta_of
@@ -148,7 +147,7 @@ def test_the_subjects_densities_agree(population):
 
 def test_gradients_of_the_compiled_density(population):
     density = compile_density(population.pymc)
-    evaluate = LogDensity(density.evaluate)
+    evaluate = density.function
     point = population.pymc.initial_point()
     x = np.concatenate([np.ravel(point[each.name]) for each in density.free])
     x = x + np.random.default_rng(4).normal(0, 0.1, x.size)

@@ -14,7 +14,6 @@ from bayesnlme import names
 from bayesnlme.graph.densities import draw_observations, log_likelihood
 from bayesnlme.graph.grid import at_times, observation_quantiles
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 from bayesnlme.marginal.conditional import Conditional
 from tests.marginal.points import standard_log_density, theta_of
 
@@ -108,7 +107,7 @@ def test_the_subjects_densities_agree():
 
 def test_gradients_of_the_compiled_density(population):
     density = compile_density(population.pymc)
-    evaluate = LogDensity(density.evaluate)
+    evaluate = density.function
     rng = np.random.default_rng(4)
     x = rng.normal(0, 0.3, density.size)
     value, gradient = evaluate(x)
@@ -216,9 +215,7 @@ def test_a_censored_value_in_the_far_tail_has_a_gradient():
     data = bn.read_data(TABLE.assign(CENS=1))
     density = compile_density(bn.build(model, data).pymc)
     at = {"a_pop_log__": np.log(1000.0), "k_pop_log__": np.log(0.4)}
-    value, gradient = LogDensity(density.evaluate)(
-        np.array([at[each.name] for each in density.free])
-    )
+    value, gradient = density.function(np.array([at[each.name] for each in density.free]))
     f = 1000.0 * np.exp(-0.4 * TABLE.TIME.to_numpy())
     below = special.log_ndtr(TABLE.DV.to_numpy() - f).sum()
     prior = stats.norm(0, 1).logpdf(0) * 2

@@ -10,7 +10,6 @@ import pytest
 
 import bayesnlme as bn
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 
 EXPAND = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_uint64] * 2, *[ctypes.c_void_p] * 3)
 
@@ -57,7 +56,7 @@ def test_values_gradients_and_draws(make, theophylline):
     for point in _points(model, 3):
         vector = _vector(density, point)
         value, slopes, draw = reference(point)
-        found, gradient = LogDensity(density.evaluate)(vector)
+        found, gradient = density.function(vector)
         np.testing.assert_allclose(found, value, rtol=1e-13)
         for each in density.free:
             np.testing.assert_allclose(
@@ -83,7 +82,7 @@ def test_out_of_bounds_there_is_no_density():
     with pm.Model() as model:
         sd = pm.Normal("sd", 1, 1)
         pm.Normal("y", 0, sd, observed=[1.0, 2.0])
-    density = LogDensity(compile_density(model).evaluate)
+    density = compile_density(model).function
     assert np.isfinite(density(np.array([0.5]))[0])
     assert density(np.array([-0.5]))[0] == -np.inf
 
@@ -132,6 +131,6 @@ def _vector(density, point):
 
 def _expanded(density, vector):
     result = np.empty((*density.free, *density.other)[-1].where.stop)
-    addresses = vector.ctypes.data, result.ctypes.data, None
+    addresses = (each.ctypes.data for each in (vector, result, density.data))
     assert EXPAND(density.expand.address)(vector.size, result.size, *addresses) == 0
     return result

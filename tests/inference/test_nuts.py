@@ -9,7 +9,8 @@ from scipy import stats
 
 import bayesnlme as bn
 from bayesnlme.inference import nuts
-from bayesnlme.inference.nuts import _off_the_flat
+from bayesnlme.inference.compiled import compile_model
+from bayesnlme.inference.starts import _explanation, _off_the_flat, starting_points
 from bayesnlme.odes.op import PopulationSolve
 from bayesnlme.structural.superposition import Superpose, _AddUp
 
@@ -115,24 +116,23 @@ def test_closed_form_and_equations_give_the_same_posterior(fit, ode_fit):
 
 def test_no_python_runs_inside_the_sampler(ode_population, monkeypatch):
     """With the numba linker `perform` is never called, and nothing falls back to object mode."""
-    compiled = nuts.compile_model(ode_population)
+    compiled = compile_model(ode_population)
 
     def refuse(*_):
         raise AssertionError("the solver's Python entry was called")
 
     for operation in (PopulationSolve, Superpose, _AddUp):
         monkeypatch.setattr(operation, "perform", refuse)
-    density = nuts.LogDensity(compiled.compiled_logp_func)
-    value, gradient = density(compiled.initial_point_func(1))
+    value, gradient = compiled.density.function(starting_points(compiled)(1))
     assert np.isfinite(value)
     assert np.isfinite(gradient).all()
 
 
 def test_starting_points_lie_apart_and_can_be_sampled_from(population):
-    compiled = nuts.compile_model(population)
-    density = nuts.LogDensity(compiled.compiled_logp_func)
-    points = [compiled.initial_point_func(seed) for seed in range(4)]
-    again = compiled.initial_point_func(0)
+    compiled = compile_model(population)
+    density, starts = compiled.density.function, starting_points(compiled)
+    points = [starts(seed) for seed in range(4)]
+    again = starts(0)
     np.testing.assert_array_equal(points[0], again)
     assert all(np.isfinite(density(point)[0]) for point in points)
     assert min(np.abs(points[0] - other).max() for other in points[1:]) > 0.1
@@ -175,7 +175,7 @@ def test_impossible_seeds_are_refused(model, data, seed):
 def test_a_start_without_density_names_the_observation(model, data):
     strict = model.replace(observations={"conc": bn.proportional(0.1)})
     population = bn.build(strict, data)
-    first = nuts._explanation(population)[0]
+    first = _explanation(population)[0]
     assert (first.code, first.subject, first.row) == ("E_START_DENSITY", "1", 2)
     assert "combined error" in first.remedy
 

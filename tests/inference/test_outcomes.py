@@ -7,7 +7,6 @@ from scipy import optimize
 
 import bayesnlme as bn
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 from bayesnlme.observation.outcome import Bounds
 
 SUBJECTS, TIMES = 80, np.array([0.0, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
@@ -69,7 +68,7 @@ def mode(model, table):
     """Return the mode and its standard errors on the unconstrained scale."""
     population = bn.build(model, bn.read_data(table))
     density = compile_density(population.pymc)
-    evaluate = LogDensity(density.evaluate)
+    evaluate = density.function
     start = population.pymc.initial_point()
     x = np.concatenate([np.ravel(start[each.name]) for each in density.free])
 

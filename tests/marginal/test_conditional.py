@@ -209,3 +209,20 @@ def test_linearisation_refuses_what_is_not_normal(data, observed, words):
     conditional = Conditional(bn.build(model, later))
     with pytest.raises(bn.ModelError, match=words):
         conditional.normals(conditional.start, conditional.no_effects)
+
+
+def test_swapped_observations_equal_densities_compiled_anew(model, data, theta, z):
+    table = data.to_frame()
+    table["DV"] = table["DV"].where(table["EVID"] != 0, table["DV"] * 1.1 + 0.2)
+    other = bn.read_data(table)
+    for interaction in (True, False):
+        swapped = Conditional(bn.build(model, data), interaction=interaction, swapped=["conc"])
+        before = swapped.density(theta, z)[0]
+        swapped.observe({"conc": other.observations.value})
+        anew = Conditional(bn.build(model, other), interaction=interaction)
+        np.testing.assert_allclose(swapped.density(theta, z)[0], anew.density(theta, z)[0])
+        np.testing.assert_array_equal(swapped.normal_values, anew.normal_values)
+        assert (swapped.density(theta, z)[0] != before).all()
+    for values in ({"conc": np.zeros(3)}, {"other": np.zeros(132)}):
+        with pytest.raises(bn.ModelError, match="cannot be swapped"):
+            swapped.observe(values)

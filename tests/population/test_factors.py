@@ -7,7 +7,6 @@ from scipy.special import expit, logit
 
 import bayesnlme as bn
 from bayesnlme.inference.density import compile_density
-from bayesnlme.inference.native import LogDensity
 from bayesnlme.model.display import as_latex
 from bayesnlme.model.toml import parse_model, write_model
 from bayesnlme.population.parameters import parameter_from_dict
@@ -49,7 +48,7 @@ def data():
 def log_density(graph, point):
     density = compile_density(graph)
     x = np.concatenate([np.ravel(point[each.name]) for each in density.free])
-    return LogDensity(density.evaluate)(x)
+    return density.function(x)
 
 
 def by_hand(data, factors, z):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import bayesnlme as bn
-from bayesnlme.inference import nuts
-from bayesnlme.inference.native import LogDensity
+from bayesnlme.inference.compiled import compile_model
+from bayesnlme.inference.starts import starting_points
 
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 
@@ -22,15 +22,15 @@ def solved_by(model, **options):
 
 @pytest.fixture(scope="module")
 def by_numba(ode_model, few_data):
-    compiled = nuts.compile_model(bn.build(solved_by(ode_model, **TIGHT), few_data))
-    point = compiled.initial_point_func(3)
-    return point, *LogDensity(compiled.compiled_logp_func)(point)
+    compiled = compile_model(bn.build(solved_by(ode_model, **TIGHT), few_data))
+    point = starting_points(compiled)(3)
+    return point, *compiled.density.function(point)
 
 
 def test_density_and_gradient(backend, ode_model, few_data, by_numba):
     """Warnings are errors here: nothing warns of Python inside the sampler, which was chosen."""
     population = bn.build(solved_by(ode_model, **TIGHT, backend=backend), few_data)
-    density = LogDensity(nuts.compile_model(population).compiled_logp_func)
+    density = compile_model(population).density.function
     point, value, gradient = by_numba
     found, slopes = density(point)
     assert found == pytest.approx(value, abs=1e-6)
@@ -40,10 +40,9 @@ def test_density_and_gradient(backend, ode_model, few_data, by_numba):
 def test_a_point_that_cannot_be_solved(backend, ode_model, few_data):
     """It is refused with a code and no exception."""
     population = bn.build(solved_by(ode_model, backend=backend), few_data)
-    compiled = nuts.compile_model(population)
-    density = LogDensity(compiled.compiled_logp_func)
+    density = compile_model(population).density
     for hopeless in (1e3, -1e3, np.nan):
-        assert density(np.full(compiled.n_dim, hopeless))[0] == -np.inf
+        assert density.function(np.full(density.size, hopeless))[0] == -np.inf
 
 
 @pytest.mark.slow
