@@ -17,10 +17,12 @@ from bayesnlme.inference.centring import laplace_weights
 from bayesnlme.inference.compiled import CompiledModel, compile_model
 from bayesnlme.inference.density import Density
 from bayesnlme.inference.laplace_start import laplace_chart
+from bayesnlme.inference.lost import log_masses, lost_chains, places_to_go_on
 from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.progress import Progress
 from bayesnlme.inference.starts import Starts, starting_points
-from bayesnlme.inference.warmup import PARTS, can_teach, learnt
+from bayesnlme.inference.warmup import FEWEST_DRAWS, PARTS, learnt
+from bayesnlme.results.convergence import LOST
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
 type Start = Literal["stated", "foce", "laplace"]
@@ -41,7 +43,8 @@ class NUTS:
         Draws kept in each chain.
     tune : int
         Warm-up draws before them, in each chain. With random effects, 70 % of them show in which
-        linear combinations of the variables to sample; see :mod:`bayesnlme.inference.warmup`.
+        linear combinations of the variables to sample, and which chains are lost; see
+        :mod:`bayesnlme.inference.warmup` and :mod:`bayesnlme.inference.lost`.
     chains : int
         Independent chains.
     target_accept : float
@@ -233,7 +236,7 @@ def _adapted(compiled: CompiledModel, run: _Run) -> tuple[xr.DataTree, bool]:
     method, density = run.method, compiled.density
     starts, chart = starting_points(compiled), density.chart
     tune, pilot = (int(part * method.tune) for part in PARTS)
-    if chart is None or compiled.scaled or not can_teach(chart, method.chains * pilot):
+    if chart is None or compiled.scaled or pilot < FEWEST_DRAWS:
         return run(for_nutpie(density, starts), draws=method.draws, tune=method.tune)
     seeds: list[int] = []
 
@@ -245,17 +248,22 @@ def _adapted(compiled: CompiledModel, run: _Run) -> tuple[xr.DataTree, bool]:
     tree, interrupted = run(first, draws=pilot, tune=tune, store_unconstrained=True)
     if interrupted:
         raise _nothing_to_keep(method)
-    draws: Floats = tree["sample_stats"].to_dataset()["unconstrained_draw"].values
-    better = learnt(chart, draws)
+    stats = tree["sample_stats"].to_dataset()
+    draws: Floats = stats["unconstrained_draw"].values
+    masses = log_masses(stats["logp"].values, draws)
+    lost, places = lost_chains(masses), places_to_go_on(masses, draws)
+    better = learnt(chart, draws[~lost])
     order = {seed: k for k, seed in enumerate(sorted(seeds))}
 
     def again(seed: int | None) -> Floats:
         """Start each chain where another ended, no two at one place."""
-        return better.coordinates(chart.point(draws[order[int(seed or 0)], -1]))
+        return better.coordinates(chart.point(places[order[int(seed or 0)]]))
 
     ready = for_nutpie(density.with_chart(better), again)
     run.bar.next_part()
-    return run(ready, draws=method.draws, tune=method.tune - tune - pilot)
+    tree, interrupted = run(ready, draws=method.draws, tune=method.tune - tune - pilot)
+    tree["sample_stats"].attrs[LOST] = int(lost.sum())
+    return tree, interrupted
 
 
 def _nothing_to_keep(method: NUTS) -> InterruptedFitError:

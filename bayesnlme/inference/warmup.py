@@ -26,18 +26,15 @@ PARTS = (0.4, 0.3)
 SHRINKAGE = 0.02
 """Weight of no correlation. It bounds what chance does in few draws."""
 
+FEWEST_DRAWS = 50
+"""Draws of a chain below which they say too little of the mode that it is in."""
+
 FEWEST = 20
 """Draws for each population parameter below which nothing is learnt."""
 
 FEWEST_UNITS = 10
 """Subjects below which nothing is learnt: they leave an SD open over so wide a range that what a
 straight line ties to it is wrong in the tails, and divergences follow."""
-
-
-def can_teach(chart: Chart, draws: int) -> bool:
-    """Whether so many draws of all chains say enough of the coordinates."""
-    enough = draws >= FEWEST * chart.places.theta.size
-    return bool(enough and _units(chart).min() >= FEWEST_UNITS)
 
 
 def learnt(chart: Chart, draws: Floats) -> Chart:
@@ -53,19 +50,23 @@ def learnt(chart: Chart, draws: Floats) -> Chart:
     within = (draws - draws.mean(axis=1, keepdims=True)).reshape(-1, draws.shape[-1])
     scale, places = within.std(axis=0), chart.places
     theta, there = places.theta, places.there
-    if not (scale > 0).all():
+    few = len(within) < FEWEST * theta.size or _units(chart).min() < FEWEST_UNITS
+    if few or not (scale > 0).all():
         return chart
     standard, n = within / scale, len(within)
     population = standard[:, theta]
     correlation = (1 - SHRINKAGE) * population.T @ population / n + SHRINKAGE * np.eye(theta.size)
     inverse = np.linalg.inv(correlation)
-    slopes = np.zeros(chart.way.shape)
-    slopes[:, there] = inverse @ (population.T @ standard[:, places.effects[there]] / n)
+    together = np.zeros(chart.way.shape)
+    together[:, there] = population.T @ standard[:, places.effects[there]] / n
+    slopes = np.tensordot(inverse, together, 1)
+    unexplained = np.maximum(1 - (slopes * together).sum(axis=0), 0.0) * there
     noise = np.diag(inverse) / _effective(draws[:, :, theta])
     for kind, count in enumerate(_units(chart)):
         of_kind = places.kinds == kind
         signal = (slopes[:, :, of_kind] ** 2).sum(axis=(1, 2)) / count
-        slopes[:, :, of_kind] *= np.maximum(1 - noise / signal, 0.0)[:, None, None]
+        error = noise * unexplained[:, of_kind].sum() / count
+        slopes[:, :, of_kind] *= np.maximum(1 - error / signal, 0.0)[:, None, None]
     slopes *= np.where(there, scale[places.effects], 0.0) / scale[theta][:, None, None]
     return chart.refined(scale[theta][:, None] * np.linalg.cholesky(correlation), slopes)
 

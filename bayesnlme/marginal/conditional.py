@@ -462,9 +462,9 @@ class Conditional:
     def _theta_directions(self) -> list[tuple[Tensor, Tensor]]:
         """Return for each entry of theta its variable and the direction in which it alone grows."""
         return [
-            (value, pt.constant(_unit(value.type.shape, k)))
+            (value, pt.constant(row.reshape(value.type.shape)))
             for value in self._values
-            for k in range(int(np.prod(value.type.shape)))
+            for row in np.eye(int(np.prod(value.type.shape)))
         ]
 
     def _z_directions(self) -> list[tuple[Tensor, Tensor]]:
@@ -494,9 +494,3 @@ class Conditional:
         """Say which observations are of an output."""
         data = self.population.data
         return positions(data, data.outputs.index(output))
-
-
-def _unit(shape: Sequence[int], k: int) -> Floats:
-    found = np.zeros(int(np.prod(shape)))
-    found[k] = 1.0
-    return found.reshape(shape)

@@ -357,7 +357,12 @@ def check_states(given: Mapping[str, Any], states: Sequence[str], *, what: str) 
 
 
 def check_known(given: Mapping[str, Any], states: Sequence[str], *, what: str) -> None:
-    """Refuse names that are no states."""
+    """Refuse what is no mapping, and names that are no states."""
+    if not isinstance(given, Mapping):
+        raise ModelError(
+            f"{what} is {given!r}: write a mapping from the names of states, such as "
+            f"{{{states[0]!r}: ...}}."
+        )
     for name in given:
         if name not in states:
             raise ModelError(f"{what} names {name!r}. {did_you_mean(str(name), states)}")

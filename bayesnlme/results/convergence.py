@@ -18,6 +18,9 @@ RHAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
 BFMI_LIMIT = 0.3
 
+LOST = "lost_chains"
+"""Attribute of ``sample_stats``: of how many chains `Convergence.lost` tells."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Convergence:
@@ -44,6 +47,9 @@ class Convergence:
         Transitions that reached the greatest tree depth.
     bfmi_min : float
         Smallest estimated Bayesian fraction of missing information of a chain.
+    lost : int
+        Chains that were in a mode with next to none of the mass when the warm-up had found the
+        posterior, and went on from draws of the others.
     """
 
     chains: int
@@ -57,6 +63,7 @@ class Convergence:
     failures: int
     depth_hits: int
     bfmi_min: float
+    lost: int = 0
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -72,12 +79,22 @@ class Convergence:
     def verdict(self) -> str:
         """The verdict in words and numbers."""
         if self.problems:
-            return "NOT CONVERGED. " + " ".join(self.problems)
+            return "NOT CONVERGED. " + " ".join(self.problems) + self._moved
         return (
             f"Converged: {self.chains} chains of {self.draws} draws, no divergences, "
             f"R-hat at most {self.rhat_max:.3f}, effective sample size at least "
             f"{self.ess_bulk_min:.0f} (bulk) and {self.ess_tail_min:.0f} (tail), "
-            f"E-BFMI at least {self.bfmi_min:.2f}."
+            f"E-BFMI at least {self.bfmi_min:.2f}.{self._moved}"
+        )
+
+    @property
+    def _moved(self) -> str:
+        if not self.lost:
+            return ""
+        many = f"{self.lost} chains were" if self.lost > 1 else "1 chain was"
+        return (
+            f" In the warm-up {many} in a mode with less than a millionth of the mass found, and "
+            "went on from the others."
         )
 
     def _problems(self) -> Iterator[str]:
@@ -143,6 +160,7 @@ def assess(posterior: xr.Dataset, sample_stats: xr.Dataset) -> Convergence:
         bfmi_min=float(
             az.bfmi(xr.DataTree.from_dict({"sample_stats": sample_stats}))["energy"].min()
         ),
+        lost=int(sample_stats.attrs.get(LOST, 0)),
     )
 
 

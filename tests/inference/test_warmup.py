@@ -12,7 +12,7 @@ from bayesnlme.graph.places import in_vector
 from bayesnlme.inference.compiled import compile_model
 from bayesnlme.inference.native import LogDensity
 from bayesnlme.inference.starts import starting_points
-from bayesnlme.inference.warmup import FEWEST, FEWEST_UNITS, can_teach, learnt
+from bayesnlme.inference.warmup import FEWEST, FEWEST_UNITS, learnt
 from tests.conftest import frame
 from tests.graph.test_occasions import COLUMNS, RECORDS, model_of
 
@@ -114,11 +114,10 @@ def test_a_linear_dependence_is_learnt_and_noise_is_not(compiled):
 
 
 def test_little_teaches_nothing(compiled, model, data):
-    chart = compiled.density.chart
-    n_parameters = chart.places.theta.size
-    assert can_teach(chart, FEWEST * n_parameters)
-    assert not can_teach(chart, FEWEST * n_parameters - 1)
-    small = bn.build(model, data.subset(subjects=list(range(1, FEWEST_UNITS))))
-    assert not can_teach(identity(small), 100_000)
-    still = np.ones((2, 50, compiled.density.size))
-    assert learnt(chart, still) is chart
+    chart, size = compiled.density.chart, compiled.density.size
+    few, rng = FEWEST * chart.places.theta.size, np.random.default_rng(1)
+    assert learnt(chart, rng.normal(size=(1, few - 1, size))) is chart
+    assert learnt(chart, rng.normal(size=(1, few, size))) is not chart
+    assert learnt(chart, np.ones((2, few, size))) is chart
+    chart = identity(bn.build(model, data.subset(subjects=list(range(1, FEWEST_UNITS)))))
+    assert learnt(chart, rng.normal(size=(2, few, size))) is chart

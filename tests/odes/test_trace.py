@@ -158,6 +158,7 @@ def test_outputs_alone_may_be_added(base):
         ({"states": ("b",), "rhs": lambda t, y, p: {"b": y.b}}, "'b' is used twice"),
         ({"outputs": {"conc": lambda t, y, p: y.a}}, "'conc' is used twice"),
         ({"initial": {"b": 1}}, "initial names 'b'. Known: 'a'"),
+        ({"initial": 1.0}, "initial is 1.0: write a mapping from the names of states"),
         ({"rhs": lambda t, y, p: {"a": 1, "b": 1}}, "rhs names 'b'"),
         ({"rhs": lambda t, y, p: {"a": y.con}}, "y.con is no state. Did you mean 'conc'"),
         ({"dosing": {"lag": {"b": "other"}}}, "The lag of 'b' is given already"),

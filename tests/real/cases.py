@@ -1,7 +1,6 @@
 """Real tables with the models that the field fits to them.
 
-The numbers are rounded from the publications that the tables come with; none was moved until a fit
-was clean.
+The numbers are rounded from the publications that the tables come with, whatever the fits did.
 """
 
 from collections.abc import Callable
@@ -53,6 +52,8 @@ CASES: dict[str, tuple[Callable[[], Dataset], Model]] = {
             observations={"conc": COMBINED},
         ),
     ),
+    # The lag is one for all: 9 subjects of 32 have samples in the first two hours. The density is
+    # not smooth where it passes the time of a sample, and has a mode for each interval between.
     "warfarin_pk": (
         lambda: read("warfarin_pkpd").subset(outputs=["1"]),
         bn.Model(
@@ -197,6 +198,27 @@ CASES: dict[str, tuple[Callable[[], Dataset], Model]] = {
             },
             structure=bn.curve(lambda t, p: p.base + p.slope * t, output="severe"),
             observations={"severe": bn.binary()},
+        ),
+    ),
+    "lung": (
+        lambda: bn.read_data(
+            pd.read_csv(TABLES / "lung_tte.csv").drop(columns="CENS"),
+            dv="STATUS",
+            covariates=["SEX"],
+            units={"TIME": "day"},
+        ),
+        bn.Model(
+            name="lung",
+            parameters={
+                "Te": bn.LogNormal(
+                    300.0,
+                    unit="day",
+                    covariates=[bn.covariates.categorical("SEX", reference="0")],
+                ),
+                "shape": bn.LogNormal(1.0),
+            },
+            structure=bn.hazard.weibull(),
+            observations={"event": bn.time_to_event()},
         ),
     ),
     "nimotuzumab": (

@@ -32,6 +32,12 @@ def table(values: float = 1.0) -> pd.DataFrame:
     return rows.assign(CR=1.0 + 0.1 * rows["ID"] * np.exp(-0.3 * rows["TIME"]))
 
 
+def two_outputs() -> pd.DataFrame:
+    """Return the design with both outcomes at every time."""
+    rows = [table().assign(DVID=name) for name in ("n", "z")]
+    return pd.concat(rows).sort_values(["ID", "TIME"], kind="stable", ignore_index=True)
+
+
 def positive(x: float, **options: Any) -> Any:
     return bn.LogNormal(bn.typical(x, rse=0.3), **options)
 
@@ -125,6 +131,19 @@ FEATURES: dict[str, Model] = {
         structure=LINE,
     ),
 }
+
+SHARED = "two outcomes"
+FEATURES[SHARED] = bn.Model(
+    name="recovery",
+    parameters={"a": positive(6.0, iiv=spread(0.3)), "k": positive(0.4, iiv=spread(0.3))},
+    structure=bn.ode(
+        lambda t, y, p: {"left": -p.k * y.left},
+        states=("left",),
+        initial={"left": lambda p: p.a},
+        outputs={"z": lambda t, y, p: y.left, "n": lambda t, y, p: 0.5 * y.left},
+    ),
+    observations={"z": bn.additive(spread(0.3)), "n": bn.poisson()},
+)
 
 CENSORED = ("M3", "M4")
 LIMIT = 1.0

@@ -18,7 +18,7 @@ from bayesnlme.graph.build import Population, build
 from bayesnlme.inference.compiled import CompiledModel, compile_model
 from bayesnlme.inference.nuts import Draws, draw
 from bayesnlme.model.model import Model
-from tests.recovery.features import CENSORED, FEATURES, LIMIT, table
+from tests.recovery.features import CENSORED, FEATURES, LIMIT, SHARED, table, two_outputs
 
 METHOD = bn.NUTS(draws=250, tune=400, chains=2, cores=1)
 FALSE_ALARM = 1e-3
@@ -60,8 +60,7 @@ class Coverage:
 def coverage(feature: str, *, replicates: int, seed: int) -> Coverage:
     """Fit so many tables drawn from a feature's model."""
     model = FEATURES[feature]
-    rate = model.observations["z"].scale
-    population = build(model, bn.read_data(table(1.0 if rate != "continuous" else 2.0)))
+    population = build(model, bn.read_data(two_outputs() if feature == SHARED else table()))
     truths = pm.sample_prior_predictive(
         draws=replicates,
         model=population.pymc,
@@ -69,7 +68,8 @@ def coverage(feature: str, *, replicates: int, seed: int) -> Coverage:
         compile_kwargs={"mode": "FAST_COMPILE"},
     )
     parameters = truths["prior"].to_dataset().isel(chain=0)
-    values = truths["prior_predictive"]["z"].values[0]
+    drawn = truths["prior_predictive"].to_dataset().isel(chain=0)
+    values = [{z: drawn[z].values[k] for z in model.observations} for k in range(replicates)]
     inside: dict[str, list[bool]] = {}
     divergences = 0
     for k, draws in enumerate(refits(feature, population, values, seed)):
@@ -80,14 +80,17 @@ def coverage(feature: str, *, replicates: int, seed: int) -> Coverage:
     return Coverage(covered=covered, replicates=replicates, divergences=divergences)
 
 
-def refits(feature: str, population: Population, values: np.ndarray, seed: int) -> Iterator[Draws]:
-    """Fit each row of values: by one compiled model, unless what is censored changes."""
-    compiled = None if feature in CENSORED else compile_model(population, swapped=["z"])
-    for k, row in enumerate(values):
+def refits(
+    feature: str, population: Population, values: list[dict[str, np.ndarray]], seed: int
+) -> Iterator[Draws]:
+    """Fit each of the values: by one compiled model, unless what is censored changes."""
+    outputs = list(population.model.observations)
+    compiled = None if feature in CENSORED else compile_model(population, swapped=outputs)
+    for k, drawn in enumerate(values):
         if compiled is None:
-            ready = censored(population.model, row)
+            ready = censored(population.model, drawn["z"])
         else:
-            ready = compiled.with_observed({"z": row})
+            ready = compiled.with_observed(drawn)
         yield draw(ready, METHOD, seed=seed + k, progress=False)
 
 

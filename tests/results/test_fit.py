@@ -1,12 +1,15 @@
 """What a fit says of itself."""
 
+from dataclasses import replace
+
 import arviz as az
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 
 import bayesnlme as bn
-from bayesnlme.results.convergence import Convergence
+from bayesnlme.results.convergence import LOST, Convergence
 
 GOOD = {
     "chains": 4, "draws": 1000, "rhat_max": 1.002, "rhat_worst": "ka_pop", "ess_bulk_min": 900.0,
@@ -90,6 +93,28 @@ def test_repr_gives_verdict_and_numbers(fit):
     assert "12 subjects, 132 observations" in text
     assert "ka_pop" in text
     assert fit.verdict in text
+
+
+@pytest.mark.parametrize("change", [{}, {"rhat_max": 1.02}])
+def test_lost_chains_are_told_and_do_not_fail_a_fit(change):
+    told = Convergence(**(GOOD | change), lost=1)
+    without = Convergence(**(GOOD | change))
+    assert told.passed == without.passed
+    assert told.verdict == (
+        f"{without.verdict} In the warm-up 1 chain was in a mode with less than a millionth of the "
+        "mass found, and went on from the others."
+    )
+
+
+def test_lost_chains_are_stored(fit, tmp_path):
+    told = fit.tree["sample_stats"].to_dataset().assign_attrs({LOST: 2})
+    tree = xr.DataTree.from_dict(
+        {name: each.to_dataset() for name, each in fit.tree.children.items()}
+        | {"sample_stats": told}
+    )
+    stored = bn.load(replace(fit, tree=tree).save(tmp_path / "fit.nc"))
+    assert stored.convergence.lost == 2
+    assert "2 chains were in a mode" in stored.verdict
 
 
 @pytest.mark.parametrize(
