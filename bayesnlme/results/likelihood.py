@@ -147,6 +147,19 @@ class Likelihood:
         counted = random * np.log(self.data.n_subjects) + fixed * np.log(self.data.n_observations)
         return self.ofv + float(counted)
 
+    def criteria(self) -> pd.Series:
+        """Return OFV, AIC and BIC by name, with their variants."""
+        return pd.Series(
+            {
+                "OFV": self.ofv,
+                "OFV without n log 2 pi": self.ofv_without_constant,
+                "AIC": self.aic,
+                "AICc": self.aicc,
+                "BIC": self.bic,
+                "BICc": self.bicc,
+            }
+        )
+
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the entries of the vector of parameters, on their unconstrained scales."""
