@@ -9,6 +9,8 @@ from bayesnlme.diagnostics.individual import individual_predictions, observed_vs
 from bayesnlme.diagnostics.predictive import posterior_predictive, predictive_check
 from bayesnlme.diagnostics.prior import prior_predictive
 from bayesnlme.diagnostics.prior_curves import implied_curves
+from bayesnlme.diagnostics.residuals import residuals
+from bayesnlme.diagnostics.search import search_trace
 from bayesnlme.diagnostics.survival import event_check
 
 __all__ = [
@@ -26,4 +28,6 @@ __all__ = [
     "predictive_checks",
     "prior_predictive",
     "rank_counts",
+    "residuals",
+    "search_trace",
 ]

@@ -7,6 +7,8 @@ from bayesnlme.plots.forest import covariate_forest
 from bayesnlme.plots.individual import individual_fits, observed_vs_predicted
 from bayesnlme.plots.predictive import predictive_check
 from bayesnlme.plots.prior import implied_curves
+from bayesnlme.plots.residuals import residuals
+from bayesnlme.plots.search import search_trace
 
 __all__ = [
     "category_check",
@@ -17,5 +19,7 @@ __all__ = [
     "observed_vs_predicted",
     "predictive_check",
     "rank",
+    "residuals",
+    "search_trace",
     "trace",
 ]

@@ -351,7 +351,7 @@ class Likelihood:
 
     def _require_maximum(self, what: str) -> None:
         if not self.maximised:
-            raise FitError(f"{self.title} evaluates given estimates: there are no {what} of them.")
+            raise FitError(f"{self.title} maximises no likelihood: there are no {what}.")
 
     def _interval(
         self, estimates: pd.Series, errors: pd.Series, interval: float
