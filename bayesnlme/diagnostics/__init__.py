@@ -1,6 +1,7 @@
 """Checks of a fit, each a table; `bayesnlme.plots` draws them."""
 
 from bayesnlme.diagnostics.categories import category_check
+from bayesnlme.diagnostics.category_curves import category_probabilities
 from bayesnlme.diagnostics.chains import population_draws, rank_counts
 from bayesnlme.diagnostics.checks import predictive_checks
 from bayesnlme.diagnostics.comparison import ConvergenceWarning, loo
@@ -16,6 +17,7 @@ from bayesnlme.diagnostics.survival import event_check
 __all__ = [
     "ConvergenceWarning",
     "category_check",
+    "category_probabilities",
     "covariate_forest",
     "event_check",
     "implied_curves",

@@ -14,7 +14,7 @@ from bayesnlme.data.rows import Rows
 from bayesnlme.diagnostics.censoring import marks
 from bayesnlme.diagnostics.estimates import at_modes, at_no_effects, thinned
 from bayesnlme.diagnostics.labels import labels
-from bayesnlme.diagnostics.predictive import tails
+from bayesnlme.diagnostics.predictive import compared_outputs, tails
 from bayesnlme.errors import FitError, did_you_mean
 from bayesnlme.graph.build import Population, build, model_rows
 from bayesnlme.graph.effects import prediction_inputs
@@ -59,25 +59,34 @@ def individual_predictions(
         By ``observation``: ``observation_subject``, ``observation_output``, ``observation_time``,
         ``value`` and ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is). By
         ``dose``: ``dose_subject``, ``dose_time`` and ``dose_amount``. ``.attrs`` holds the
-        interval, units and how many subjects the fit has. Times to events have no such curves
-        and are left out.
+        interval, units and how many subjects the fit has. Categories
+        (`category_probabilities`) and times to events have no such curves and are left out.
 
     Raises
     ------
     FitError
-        If the fit has no such subject, none is named, or the interval is not between 0 and 1.
+        If the fit has no such subject, none is named, no output has such curves, or the interval
+        is not between 0 and 1.
     """
     require_fit(fit)
-    chosen, ends = _known(fit, subjects), tails(interval)
+    chosen, ends = known_subjects(fit, subjects), tails(interval)
+    outputs = compared_outputs(fit)
+    if not outputs:
+        raise FitError(
+            "Every output is a category or a time to an event, whose prediction is no curve of "
+            "theirs; of categories bn.diagnostics.category_probabilities has curves."
+        )
     population = grid_of(fit, chosen, points)
     curves = _from_draws(fit, population, ends, draws) if fit.has_draws else _from_modes(
         fit, population, ends
     )  # fmt: skip
-    table = _points(population.data) | {name: ("point", each) for name, each in curves.items()}
-    kept = ~np.isin(table["output"][1].astype(str), fit.model.events)
+    table = points_of(population.data) | {name: ("point", each) for name, each in curves.items()}
+    kept = np.isin(table["output"][1].astype(str), outputs)
     table = {name: (dim, values[kept]) for name, (dim, values) in table.items()}
-    return xr.Dataset(table | _observed(fit, chosen) | _doses(fit.data, chosen)).assign_attrs(
+    seen = observed_of(fit, chosen, outputs) | doses_of(fit.data, chosen)
+    return xr.Dataset(table | seen).assign_attrs(
         **labels(fit),
+        outputs=outputs,
         interval=interval,
         subjects=tuple(chosen),
         of_subjects=fit.data.n_subjects,
@@ -181,7 +190,14 @@ def _residual_levels(posterior: xr.Dataset) -> Floats:
     return np.asarray(turns % 1.0, dtype=np.float64).reshape(shape)
 
 
-def _known(fit: Fit, subjects: Sequence[str] | None) -> list[str]:
+def known_subjects(fit: Fit, subjects: Sequence[str] | None) -> list[str]:
+    """Return the subjects that were named, or all.
+
+    Raises
+    ------
+    FitError
+        If there is no such subject, or none is named.
+    """
     if subjects is None:
         return list(fit.data.subjects)
     if not subjects:
@@ -206,7 +222,8 @@ def _times(data: Dataset, rows: Rows, subject: str, points: int) -> Floats:
     return times[(times >= mine.min()) & (times <= mine.max())]
 
 
-def _points(grid: Dataset) -> dict[str, tuple[str, np.ndarray]]:
+def points_of(grid: Dataset) -> dict[str, tuple[str, np.ndarray]]:
+    """Return subject, output and time of every point of a grid."""
     observations = grid.observations
     return {
         "subject": ("point", np.array(grid.subjects, dtype=object)[observations.subject]),
@@ -224,11 +241,14 @@ def _joined(grid: Dataset, by_output: xr.Dataset) -> Floats:
     return joined
 
 
-def _observed(fit: Fit, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+def observed_of(
+    fit: Fit, chosen: Sequence[str], outputs: Sequence[str]
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the observations of some subjects and outputs."""
     data, observations = fit.data, fit.data.observations
     subject = np.array(data.subjects, dtype=object)[observations.subject]
     output = np.array(data.outputs, dtype=object)[observations.output]
-    mine = np.isin(subject, list(chosen)) & ~np.isin(output.astype(str), fit.model.events)
+    mine = np.isin(subject, list(chosen)) & np.isin(output.astype(str), list(outputs))
     return {
         "observation_subject": ("observation", subject[mine]),
         "observation_output": ("observation", output[mine]),
@@ -238,7 +258,8 @@ def _observed(fit: Fit, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarra
     }
 
 
-def _doses(data: Dataset, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+def doses_of(data: Dataset, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the doses of some subjects."""
     doses = expand_doses(data)
     subject = np.array(data.subjects, dtype=object)[doses.subject]
     mine = np.isin(subject, list(chosen)) & (doses.amount > 0)

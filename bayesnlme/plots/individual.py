@@ -31,7 +31,7 @@ def individual_fits(table: xr.Dataset, *, output: str | None = None) -> Figure:
         ticks on the time axis: doses. Of a fit without draws, line: the prediction at the mode of
         the random effects; dashed line: without them.
     """
-    name = style.chosen_output(output, table.attrs["units"])
+    name = style.chosen_output(output, dict.fromkeys(table.attrs["outputs"], ""))
     subjects = table.attrs["subjects"]
     columns = min(COLUMNS, len(subjects))
     rows = math.ceil(len(subjects) / columns)
@@ -88,6 +88,12 @@ def _subject(panel: Axes, table: xr.Dataset, subject: str, output: str) -> None:
         panel, observed["observation_time"].values, observed["value"].values,
         observed["mark"].values, linestyle="none", color=style.INK, markersize=2.8,
     )  # fmt: skip
+    mark_doses(panel, table, subject)
+    name_subject(panel, subject)
+
+
+def mark_doses(panel: Axes, table: xr.Dataset, subject: str) -> None:
+    """Mark a subject's doses on the time axis."""
     doses = table["dose_time"].values[table["dose_subject"].values == subject]
     if doses.size:  # an empty line that is not clipped spoils the layout
         panel.plot(
@@ -95,6 +101,10 @@ def _subject(panel: Axes, table: xr.Dataset, subject: str, output: str) -> None:
             markeredgewidth=1.3, transform=panel.get_xaxis_transform(), clip_on=False,
             label="dose",
         )  # fmt: skip
+
+
+def name_subject(panel: Axes, subject: str) -> None:
+    """Write a subject's name above its panel."""
     panel.set_title(f"Subject {_short(subject)}", loc="left", pad=3)
 
 

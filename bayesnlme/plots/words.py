@@ -25,6 +25,20 @@ def individual_fits(table: xr.Dataset, output: str) -> str:
     )
 
 
+def category_probabilities(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of each subject's probabilities of categories."""
+    mine = table["observation_output"].values == output
+    points = table["output"].values == output
+    categories = np.unique(table["category"].values[points])
+    mean = float(table["probability"].values[mine].mean())
+    return (
+        f"Small multiples of the probability of {categories.size} categories of {output} against "
+        f"time, one panel for each of {len(table.attrs['subjects'])} subjects, with "
+        f"{int(mine.sum())} observations as points; what was observed had a probability of "
+        f"{mean:.2f} on average."
+    )
+
+
 def observed_vs_predicted(table: pd.DataFrame, output: str) -> str:
     """Describe the figure of observations against predictions."""
     rows = table[table["output"] == output]

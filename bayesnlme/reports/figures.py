@@ -9,6 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from bayesnlme.diagnostics.categories import category_outputs
+from bayesnlme.diagnostics.category_curves import category_probabilities
 from bayesnlme.diagnostics.chains import population_draws, rank_counts
 from bayesnlme.diagnostics.checks import predictive_checks
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
@@ -17,6 +18,7 @@ from bayesnlme.diagnostics.residuals import residuals
 from bayesnlme.diagnostics.search import search_trace
 from bayesnlme.diagnostics.survival import without_curve
 from bayesnlme.plots import individual, predictive, search, style, words
+from bayesnlme.plots.category_curves import category_probabilities as probability_plot
 from bayesnlme.plots.chains import rank, trace
 from bayesnlme.plots.residuals import residuals as residual_plot
 from bayesnlme.reports.numbers import listing, percent
@@ -104,13 +106,38 @@ def residual_pictures(fit: Fit) -> list[Picture]:
 
 def individual_pictures(fit: Fit) -> list[Picture]:
     """Draw the individual fits of at most some subjects, a figure for each output."""
-    if not compared_outputs(fit):
-        return []
     names = spread(fit.data.subjects, MOST_SUBJECTS)
-    table = individual_predictions(fit, subjects=names, points=POINTS)
     chosen = "All subjects" if len(names) == fit.data.n_subjects else (
         f"{len(names)} of the {fit.data.n_subjects} subjects, evenly spread over the table"
     )  # fmt: skip
+    curves = _curves(fit, names, chosen) if compared_outputs(fit) else []
+    return [*curves, *(_probabilities(fit, names, chosen) if category_outputs(fit) else [])]
+
+
+def _probabilities(fit: Fit, names: list[str], chosen: str) -> list[Picture]:
+    table = category_probabilities(fit, subjects=names, points=POINTS)
+    lines = (
+        f"posterior median with its {percent(table.attrs['interval'])} interval"
+        if fit.has_draws
+        else "at the mode of the subject's random effects, dashed without them"
+    )
+    caption = (
+        f"{chosen}, on the same axes. Lines: probability of each category, {lines}. Points: what "
+        "was observed, on the line of its category, so that the highest are the most probable; of "
+        "two categories at 0 and 1."
+    )
+    return [
+        picture(
+            probability_plot(table, output=output),
+            words.category_probabilities(table, output),
+            caption,
+        )
+        for output in category_outputs(fit)
+    ]
+
+
+def _curves(fit: Fit, names: list[str], chosen: str) -> list[Picture]:
+    table = individual_predictions(fit, subjects=names, points=POINTS)
     interval = percent(table.attrs["interval"])
     lines = (
         f"Line: posterior median of the individual prediction; dark band: its {interval} interval; "
@@ -236,8 +263,8 @@ def left_out(fit: Fit) -> str:
     sentences = []
     if categories := list(category_outputs(fit)):
         sentences.append(
-            f"No figures of {listing(categories)}: the observations are categories, and the "
-            "prediction is the logit or the probability of one."
+            f"{listing(categories)} is not drawn against its prediction, which is no category but "
+            "the logit or the probability of one."
         )
     if events := list(fit.model.events):
         sentences.append(
