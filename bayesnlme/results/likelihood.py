@@ -186,10 +186,8 @@ class Likelihood:
         FitError
             If there is no such kind, or the likelihood was evaluated at given estimates.
         """
+        require_kind(kind)
         self._require_maximum("standard errors")
-        known = get_args(CovarianceKind.__value__)
-        if kind not in known:
-            raise FitError(f"There is no covariance {kind!r}. {did_you_mean(str(kind), known)}")
         if kind != "hessian" and self.data.n_subjects <= self.n_parameters:
             raise FitError(
                 f"The covariance {kind!r} needs more subjects than parameters, and there are "
@@ -326,6 +324,8 @@ class Likelihood:
 
     def table(self, interval: float, kind: CovarianceKind) -> pd.DataFrame:
         """Tabulate the estimates; see :meth:`bayesnlme.results.fit.Fit.summary`."""
+        if kind != "hessian":
+            self._require_maximum("standard errors")
         estimates = self.estimates()
         columns: dict[str, Any] = {"estimate": estimates}
         if self.maximised:
@@ -406,6 +406,19 @@ class Likelihood:
             for effect in self.model.parameters[owner].covariates
         }
         return parameter.startswith(tuple(typical | moved))
+
+
+def require_kind(kind: object) -> None:
+    """Refuse what is no kind of covariance.
+
+    Raises
+    ------
+    FitError
+        Saying what there is.
+    """
+    known = get_args(CovarianceKind.__value__)
+    if kind not in known:
+        raise FitError(f"There is no covariance {kind!r}. {did_you_mean(str(kind), known)}")
 
 
 def _spread(values: Floats) -> float:

@@ -142,6 +142,18 @@ def test_scores_need_more_subjects_than_parameters(model, data):
         fit.summary(covariance="sandwich")
 
 
+def test_a_kind_of_covariance_is_refused_where_it_means_nothing(foce_fit, weighed_fit, fit):
+    for each in (foce_fit, weighed_fit, fit):
+        with pytest.raises(bn.FitError, match="no covariance 'robust'"):
+            each.summary(covariance="robust")
+    with pytest.raises(bn.FitError, match="importance sampling maximises no likelihood"):
+        weighed_fit.summary(covariance="sandwich")
+    with pytest.raises(bn.FitError, match="covariance='scores' is of estimates"):
+        fit.summary(covariance="scores")
+    with pytest.raises(bn.FitError, match=r"no parameter 'Cl'\. Did you mean 'CL'"):
+        foce_fit.individual("Cl")
+
+
 def test_criteria_by_name(foce_fit):
     found = foce_fit.likelihood.criteria()
     assert found["OFV"] == foce_fit.ofv
