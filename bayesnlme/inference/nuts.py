@@ -30,6 +30,7 @@ from bayesnlme.inference.laplace_start import laplace_chart
 from bayesnlme.inference.native import LogDensity, climb
 from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.progress import Progress
+from bayesnlme.inference.starting_points import StartingPoints
 
 type Parametrization = Literal["noncentered", "centered", "auto"]
 type Start = Literal["stated", "foce", "laplace"]
@@ -219,7 +220,7 @@ def _for_nutpie(density: Density, starts: Callable[[int | None], np.ndarray]) ->
         _shapes={each.name: each.shape for each in variables},
         compiled_logp_func=density.evaluate,
         compiled_expand_func=density.expand,
-        initial_point_func=starts,
+        initial_point_func=StartingPoints(starts),
         shared_data={},
         shared_var_keys={},
         user_data=np.zeros(1),
@@ -316,6 +317,7 @@ def _run(compiled: Any, method: NUTS, *, seed: int, progress: bool) -> tuple[xr.
         except KeyboardInterrupt:
             return sampler.abort(), True
         except RuntimeError as problem:
+            compiled.initial_point_func.close()
             raise FitError(f"The sampler stopped: {problem}") from problem
 
 
