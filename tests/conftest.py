@@ -60,6 +60,34 @@ def foce_fit(model, data):
 
 
 @pytest.fixture(scope="session")
+def mode_fit(model, data):
+    return bn.fit(model, data, method=bn.Mode(), seed=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def weighed_fit(model, data, foce_fit):
+    """Evaluate the likelihood by importance sampling at the estimates of FOCEI."""
+    method = bn.ImportanceSampling(at=foce_fit)
+    return bn.fit(model, data, method=method, seed=1, progress=False)
+
+
+@pytest.fixture(scope="session")
+def bound_fit():
+    """Fit lines of subjects that differ less than chance, so that their SD is zero."""
+    rng = np.random.default_rng(2)
+    table = pd.DataFrame({"ID": np.repeat(np.arange(12), 4), "TIME": np.tile(np.arange(4.0), 12)})
+    table["DV"] = 5.0 + table["TIME"] + rng.normal(0, 1, 48)
+    table["DV"] -= 0.9 * (table.groupby("ID")["DV"].transform("mean") - table["DV"].mean())
+    line = bn.Model(
+        name="line",
+        parameters={"a": bn.Normal(5.0, iiv=0.3), "b": bn.Normal(1.0)},
+        structure=bn.curve(lambda t, p: p.a + p.b * t),
+        observations={"value": bn.additive(1.0)},
+    )
+    return bn.fit(line, bn.read_data(table), method=bn.FO(), seed=1, progress=False)
+
+
+@pytest.fixture(scope="session")
 def method():
     return bn.NUTS(draws=300, tune=400, chains=4)
 

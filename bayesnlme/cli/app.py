@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from bayesnlme import __version__
+from bayesnlme.cli.methods import MethodName, foreign
 from bayesnlme.cli.refusals import refusals
 
 app = typer.Typer(
@@ -61,6 +62,9 @@ def _inside(value: float | None) -> float | None:
 Seed = Annotated[
     int, typer.Option(min=0, metavar="N", help="Seed: the same seed gives the same draws.")
 ]
+NUTS_PANEL = "Options of nuts"
+LIKELIHOOD_PANEL = "Options of the other methods"
+
 Draws = Annotated[int, typer.Option(min=1, metavar="N", help="Draws kept in each chain.")]
 Tune = Annotated[
     int, typer.Option(min=1, metavar="N", help="Warm-up draws before them, in each chain.")
@@ -68,28 +72,101 @@ Tune = Annotated[
 Chains = Annotated[
     int, typer.Option(min=1, metavar="N", help="Independent chains; use at least 2.")
 ]
-Accept = Annotated[
-    float,
+Method = Annotated[
+    MethodName,
     typer.Option(
-        callback=_inside,
-        metavar="X",
-        help="Target acceptance; higher is slower and safer.",
+        metavar="NAME",
+        help="Draws from the posterior (nuts), estimates of the largest likelihood (fo, foce, "
+        "focei, laplace, quadrature, saem), or the joint posterior mode (mode).",
     ),
 ]
+AskedDraws = Annotated[
+    int | None,
+    typer.Option(
+        "--draws", min=1, metavar="N", rich_help_panel=NUTS_PANEL,
+        help="Draws kept in each chain; 1000 unless stated.",
+    ),
+]  # fmt: skip
+AskedTune = Annotated[
+    int | None,
+    typer.Option(
+        "--tune", min=1, metavar="N", rich_help_panel=NUTS_PANEL,
+        help="Warm-up draws before them, in each chain; 1000 unless stated.",
+    ),
+]  # fmt: skip
+AskedChains = Annotated[
+    int | None,
+    typer.Option(
+        "--chains", min=1, metavar="N", rich_help_panel=NUTS_PANEL,
+        help="Independent chains: 4 unless stated, use at least 2. Of saem: Markov chains of each "
+        "subject, unless stated as many as give 50 in all.",
+    ),
+]  # fmt: skip
+Accept = Annotated[
+    float | None,
+    typer.Option(
+        callback=_inside, metavar="X", rich_help_panel=NUTS_PANEL,
+        help="Target acceptance; higher is slower and safer; 0.95 unless stated.",
+    ),
+]  # fmt: skip
 Centred = Annotated[
-    Literal["noncentered", "centered", "auto"],
-    typer.Option(help="How the random effects are sampled; the posterior is the same."),
+    Literal["noncentered", "centered", "auto"] | None,
+    typer.Option(
+        rich_help_panel=NUTS_PANEL,
+        help="How the random effects are sampled, noncentered unless stated; the posterior is "
+        "the same.",
+    ),
 ]
 Start = Annotated[
-    Literal["stated", "foce", "laplace"],
-    typer.Option(help="Where chains start: around the numbers of the model, or at a mode."),
+    Literal["stated", "foce", "laplace"] | None,
+    typer.Option(
+        rich_help_panel=NUTS_PANEL,
+        help="Where chains start: around the numbers of the model (unless stated), or at a mode.",
+    ),
 ]
 Cores = Annotated[
     int | None,
     typer.Option(
-        min=1, metavar="N", help="Chains at once; as many as there are cores unless stated."
+        min=1, metavar="N", rich_help_panel=NUTS_PANEL,
+        help="Chains at once; as many as there are cores unless stated.",
     ),
-]
+]  # fmt: skip
+Starts = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=LIKELIHOOD_PANEL,
+        help="Starting points of a search (fo to quadrature); 1 unless stated, the model's "
+        "numbers.",
+    ),
+]  # fmt: skip
+Points = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=LIKELIHOOD_PANEL,
+        help="Nodes of quadrature for each random effect; 7 unless stated.",
+    ),
+]  # fmt: skip
+BurnIn = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", rich_help_panel=LIKELIHOOD_PANEL,
+        help="Iterations of saem before it averages; 200 unless stated.",
+    ),
+]  # fmt: skip
+Smoothing = Annotated[
+    int | None,
+    typer.Option(
+        min=20, metavar="N", rich_help_panel=LIKELIHOOD_PANEL,
+        help="Iterations that saem averages over; 200 unless stated.",
+    ),
+]  # fmt: skip
+Priors = Annotated[
+    bool | None,
+    typer.Option(
+        "--priors", rich_help_panel=LIKELIHOOD_PANEL,
+        help="Count the priors of the population parameters (fo to saem): a penalised likelihood.",
+    ),
+]  # fmt: skip
 
 
 @app.callback(
@@ -135,6 +212,7 @@ def demo(
     epilog=_epilog(
         "bayesnlme fit warfarin.toml warfarin.csv -o results",
         "bayesnlme fit warfarin.toml warfarin.csv -o results --draws 2000 --target-accept 0.95",
+        "bayesnlme fit warfarin.toml warfarin.csv -o results --method focei --starts 3",
     )
 )
 def fit(  # noqa: PLR0913, PLR0917  one argument for each option
@@ -143,16 +221,22 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
     folder: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")
     ] = Path(),
+    method: Method = MethodName.NUTS,
     seed: Seed = 1,
-    draws: Draws = 1000,
-    tune: Tune = 1000,
-    chains: Chains = 4,
-    target_accept: Accept = 0.95,
+    draws: AskedDraws = None,
+    tune: AskedTune = None,
+    chains: AskedChains = None,
+    target_accept: Accept = None,
     cores: Cores = None,
-    parametrization: Centred = "noncentered",
-    start: Start = "stated",
+    parametrization: Centred = None,
+    start: Start = None,
+    starts: Starts = None,
+    points: Points = None,
+    burn_in: BurnIn = None,
+    smoothing: Smoothing = None,
+    priors: Priors = None,
 ) -> None:
-    """Fit a model to a table, by the No-U-Turn sampler.
+    """Fit a model to a table, by the No-U-Turn sampler or another method.
 
     Writes NAME.nc (the fit), NAME_summary.csv (the parameters) and
     NAME.html (the report), where NAME is that of MODEL.toml; files of
@@ -167,10 +251,20 @@ def fit(  # noqa: PLR0913, PLR0917  one argument for each option
         "cores": cores,
         "parametrization": parametrization,
         "start": start,
+        "starts": starts,
+        "points": points,
+        "burn_in": burn_in,
+        "smoothing": smoothing,
+        "priors": priors,
     }
+    given = {name: value for name, value in options.items() if value is not None}
+    if problem := foreign(method, given):
+        raise typer.BadParameter(problem)
     with refusals():
-        inputs = (model, data)
-        code = _task("fitting").fit_table(inputs, folder, seed=seed, options=options, began=began)
+        chosen = (method, given)
+        code = _task("fitting").fit_table(
+            (model, data), folder, method=chosen, seed=seed, began=began
+        )
         raise typer.Exit(code)
 
 

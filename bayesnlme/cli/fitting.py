@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from bayesnlme.cli import folders, show
+from bayesnlme.cli.methods import ESTIMATORS, MethodName
 from bayesnlme.cli.refusals import FINE, INTERRUPTED, NOT_CONVERGED
 from bayesnlme.data import Dataset, read_data
 from bayesnlme.data.datasets import theophylline
 from bayesnlme.errors import DataError, Finding, Severity
-from bayesnlme.inference.fit import fit
+from bayesnlme.inference.fit import Method, fit
+from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
+from bayesnlme.inference.mode import Mode
 from bayesnlme.inference.nuts import NUTS
+from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.model.examples import theophylline_model
 from bayesnlme.model.matching import table_findings
 from bayesnlme.model.model import Model
@@ -21,10 +25,18 @@ from bayesnlme.reports.page import report
 from bayesnlme.results.fit import Fit
 from bayesnlme.results.status import Status
 
+METHODS = {each.name: each for each in (NUTS, FO, FOCE, Laplace, Quadrature, SAEM, Mode)}
 _CODES = {
     Status.CONVERGED: FINE,
+    Status.AT_BOUND: FINE,
     Status.NOT_CONVERGED: NOT_CONVERGED,
     Status.INTERRUPTED: INTERRUPTED,
+}
+_TIMES = {
+    "compile": "to compile",
+    "search": "to search",
+    "sample": "to sample",
+    "likelihood": "for the likelihood",
 }
 
 
@@ -53,8 +65,9 @@ def demo(folder: Path, *, seed: int, options: Mapping[str, Any], began: float) -
     recipe = write_model(model, {"units": dict(data.units)})
     folders.leave(places["model"], recipe.encode())
     folders.leave(places["data"], (files("bayesnlme.data") / "theophylline.csv").read_bytes())
-    found = _fit_and_write(model, data, folder / "theophylline", seed=seed, options=options)
-    show.say_places(_places(folder / "theophylline") | places)
+    stem = folder / "theophylline"
+    found = _fit_and_write(model, data, stem, method=NUTS(**options), seed=seed)
+    show.say_places(_places(stem) | places)
     _say_times(found, began)
     show.say("\nNext: open the report, change the model, and fit it again:")
     show.say(f"  bayesnlme fit {places['model']} {places['data']} -o {folder / 'mine'}")
@@ -65,8 +78,8 @@ def fit_table(
     inputs: tuple[Path, Path],
     folder: Path,
     *,
+    method: tuple[MethodName, Mapping[str, Any]],
     seed: int,
-    options: Mapping[str, Any],
     began: float,
 ) -> int:
     """Read, check and fit; write the fit, the table of parameters and the report.
@@ -75,7 +88,9 @@ def fit_table(
     ----------
     inputs : tuple of two Paths
         The model and the table.
-    folder, seed, options, began
+    method : tuple of name and mapping
+        The estimator, and the options that were given for it.
+    folder, seed, began
         As for `demo`.
 
     Returns
@@ -96,22 +111,23 @@ def fit_table(
     places = _places(folder / model_path.stem)
     folders.prepare(folder)
     folders.spare(inputs, places.values())
-    found = _fit_and_write(model, data, folder / model_path.stem, seed=seed, options=options)
+    stem = folder / model_path.stem
+    found = _fit_and_write(model, data, stem, method=_estimator(*method), seed=seed)
     show.say_places(places)
     _say_times(found, began)
     return _CODES[found.status]
 
 
-def _fit_and_write(
-    model: Model, data: Dataset, stem: Path, *, seed: int, options: Mapping[str, Any]
-) -> Fit:
-    method = NUTS(**options)
+def _estimator(name: MethodName, given: Mapping[str, Any]) -> Method:
+    chosen = ESTIMATORS[name]
+    return METHODS[chosen.called](**given, **chosen.settings)
+
+
+def _fit_and_write(model: Model, data: Dataset, stem: Path, *, method: Method, seed: int) -> Fit:
     show.say(show.printable(data))
     _refuse_errors((*data.findings, *table_findings(model, data)), data)
     show.messages().print(
-        f"\nCompiling (the first time up to a minute), then {method.chains} chains of "
-        f"{method.tune} warm-up and {method.draws} kept draws ...",
-        soft_wrap=True,
+        f"\nCompiling (the first time up to a minute), then {_work(method)} ...", soft_wrap=True
     )
     found = fit(model, data, method=method, seed=seed)
     places = _places(stem)
@@ -122,7 +138,15 @@ def _fit_and_write(
     console = show.output()
     console.print(show.parameter_table(summary, width=console.width))
     console.print(show.verdict(found.verdict, found.status), soft_wrap=True)
+    if not found.has_draws:
+        show.say(show.criteria(found.likelihood))
     return found
+
+
+def _work(method: Method) -> str:
+    if isinstance(method, NUTS):
+        return f"{method.chains} chains of {method.tune} warm-up and {method.draws} kept draws"
+    return method.title
 
 
 def _refuse_errors(findings: tuple[Finding, ...], data: Dataset) -> None:
@@ -142,8 +166,6 @@ def _places(stem: Path) -> dict[str, Path]:
 
 
 def _say_times(found: Fit, began: float) -> None:
-    seconds, total = found.provenance["seconds"], time.perf_counter() - began
-    show.say(
-        f"\n{total:.0f} s in all: {seconds['compile']:.0f} s to compile, "
-        f"{seconds['sample']:.0f} s to sample, the rest to start, predict and report."
-    )
+    total, seconds = time.perf_counter() - began, found.provenance["seconds"]
+    parts = [f"{seconds[part]:.0f} s {words}" for part, words in _TIMES.items() if part in seconds]
+    show.say(f"\n{total:.0f} s in all: {', '.join(parts)}, the rest to start, predict and report.")

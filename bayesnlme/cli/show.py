@@ -22,13 +22,18 @@ _STATISTICS = {
     "mean": "mean",
     "sd": "sd",
     "median": "median",
+    "estimate": "estimate",
+    "se": "SE",
+    "rse_percent": "RSE %",
     "lower": "lower",
     "upper": "upper",
     "cv_percent": "CV %",
+    "shrinkage_percent": "shrinkage %",
     "rhat": "R-hat",
     "ess_bulk": "ESS bulk",
     "ess_tail": "ESS tail",
 }
+_ENDS = {"converged": "green", "converged at a bound": "yellow"}
 _FOR_WIDE_LINES = ("sd", "median", "ess_tail")
 
 
@@ -81,9 +86,11 @@ def count_words(findings: Iterable[Finding]) -> str:
 
 def parameter_table(summary: Any, *, width: int) -> Table:
     """Lay out the table that :meth:`Fit.summary` made; fewer columns where the line is short."""
-    wide = width >= WIDE
-    shown = {key: _STATISTICS[key] for key in _STATISTICS if wide or key not in _FOR_WIDE_LINES}
-    caption = f"lower and upper: {summary.attrs['interval']} posterior interval"
+    left_out = () if width >= WIDE else _FOR_WIDE_LINES
+    shown = {
+        key: title for key, title in _STATISTICS.items() if key in summary and key not in left_out
+    }
+    caption = f"lower and upper: {summary.attrs['interval']}" if "lower" in shown else None
     table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_style="dim")
     table.add_column("", no_wrap=True)
     for title in shown.values():
@@ -114,7 +121,13 @@ def statistics_table(statistics: Any, *, draws: int) -> Table:
 
 def verdict(words: str, status: str) -> Text:
     """Colour the verdict by how the fit ended."""
-    return Text(printable(words), style="green" if status == "converged" else "bold red")
+    return Text(printable(words), style=_ENDS.get(status, "bold red"))
+
+
+def criteria(likelihood: Any) -> str:
+    """Write the criteria of a likelihood on a line."""
+    numbers = [f"{name} {value:.3f}" for name, value in likelihood.criteria().items()]
+    return f"\n{', '.join(numbers)}; {likelihood.n_parameters} parameters"
 
 
 def say(words: str) -> None:

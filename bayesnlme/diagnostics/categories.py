@@ -9,8 +9,8 @@ from bayesnlme._types import Floats
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.diagnostics.predictive import (
     band,
-    posterior_predictive,
     replicates,
+    simulated_studies,
     tails,
     time_bins,
     usual_bins,
@@ -37,7 +37,7 @@ def category_check(
     Parameters
     ----------
     fit : Fit
-        With draws.
+        With draws, or with estimates, at which every replicate is then drawn.
     seed : int
         Seed of the simulation.
     draws : int
@@ -66,7 +66,7 @@ def category_check(
     outputs = category_outputs(fit)
     if not outputs:
         raise FitError("No output of the model is a category.")
-    simulated = posterior_predictive(fit, seed=seed, new_subjects=True, draws=draws)
+    simulated = simulated_studies(fit, seed=seed, draws=draws)
     drawn, failed = replicates(fit.data, simulated, outputs)
     shares = [
         each.assign(output=output)

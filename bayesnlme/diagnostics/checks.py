@@ -19,7 +19,7 @@ def predictive_checks(
     Parameters
     ----------
     fit : Fit
-        With draws.
+        With draws, or with estimates, at which every replicate is then drawn.
     seed, draws, interval
         As in `predictive_check`.
 

@@ -12,13 +12,14 @@ from bayesnlme.data import Dataset
 from bayesnlme.data.events import expand_doses
 from bayesnlme.data.rows import Rows
 from bayesnlme.diagnostics.censoring import marks
+from bayesnlme.diagnostics.estimates import at_modes, at_no_effects, thinned
 from bayesnlme.diagnostics.labels import labels
-from bayesnlme.diagnostics.predictive import tails, thinned
+from bayesnlme.diagnostics.predictive import compared_outputs, tails
 from bayesnlme.errors import FitError, did_you_mean
-from bayesnlme.graph.build import build, model_rows
+from bayesnlme.graph.build import Population, build, model_rows
 from bayesnlme.graph.effects import prediction_inputs
 from bayesnlme.graph.grid import at_times, observation_quantiles, predict_draws
-from bayesnlme.results.fit import Fit, require_draws
+from bayesnlme.results.fit import Fit, require_fit
 
 GOLDEN = (5**0.5 - 1) / 2
 
@@ -36,7 +37,7 @@ def individual_predictions(
     Parameters
     ----------
     fit : Fit
-        With draws.
+        With draws, or with modes of the random effects.
     subjects : sequence of str, optional
         Identifiers; all subjects by default.
     points : int
@@ -52,45 +53,85 @@ def individual_predictions(
     Dataset
         By ``point``: ``subject``, ``output``, ``time``; ``median``, ``lower`` and ``upper`` of the
         individual prediction; ``new_lower`` and ``new_upper`` of a new observation of the subject.
+        Of a fit without draws ``mode`` and ``typical`` stand for the first three: the prediction at
+        the mode of the random effects, and with none; a new observation's interval then holds at
+        the estimates and the mode.
         By ``observation``: ``observation_subject``, ``observation_output``, ``observation_time``,
         ``value`` and ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is). By
         ``dose``: ``dose_subject``, ``dose_time`` and ``dose_amount``. ``.attrs`` holds the
-        interval, units and how many subjects the fit has. Times to events have no such curves
-        and are left out.
+        interval, units and how many subjects the fit has. Categories
+        (`category_probabilities`) and times to events have no such curves and are left out.
 
     Raises
     ------
     FitError
-        If the fit has no such subject, none is named, or the interval is not between 0 and 1.
+        If the fit has no such subject, none is named, no output has such curves, or the interval
+        is not between 0 and 1.
     """
-    chosen, (lower, upper) = _known(fit, subjects), tails(interval)
+    require_fit(fit)
+    chosen, ends = known_subjects(fit, subjects), tails(interval)
+    outputs = compared_outputs(fit)
+    if not outputs:
+        raise FitError(
+            "Every output is a category or a time to an event, whose prediction is no curve of "
+            "theirs; of categories bn.diagnostics.category_probabilities has curves."
+        )
+    population = grid_of(fit, chosen, points)
+    curves = _from_draws(fit, population, ends, draws) if fit.has_draws else _from_modes(
+        fit, population, ends
+    )  # fmt: skip
+    table = points_of(population.data) | {name: ("point", each) for name, each in curves.items()}
+    kept = np.isin(table["output"][1].astype(str), outputs)
+    table = {name: (dim, values[kept]) for name, (dim, values) in table.items()}
+    seen = observed_of(fit, chosen, outputs) | doses_of(fit.data, chosen)
+    return xr.Dataset(table | seen).assign_attrs(
+        **labels(fit),
+        outputs=outputs,
+        interval=interval,
+        subjects=tuple(chosen),
+        of_subjects=fit.data.n_subjects,
+    )
+
+
+def grid_of(fit: Fit, subjects: Sequence[str], points: int) -> Population:
+    """Return the model on a fine grid of times of some subjects."""
     rows = model_rows(fit.model, fit.data)
-    times = {name: _times(fit.data, rows, name, points) for name in chosen}
-    population = build(fit.model, at_times(fit.data, times, fit.model.events))
-    posterior = thinned(fit.posterior, draws)
+    times = {name: _times(fit.data, rows, name, points) for name in subjects}
+    return build(fit.model, at_times(fit.data, times, fit.model.events))
+
+
+def _from_draws(
+    fit: Fit, population: Population, ends: tuple[float, float], draws: int
+) -> dict[str, Floats]:
+    """Return quantiles of the prediction and of new observations at every point."""
+    posterior, over = thinned(fit.posterior, draws), ("chain", "draw")
     prediction = predict_draws(population, posterior, list(fit.model.parameters))
     seen = observation_quantiles(
         population,
         posterior.drop_dims(names.OBSERVATION).merge(prediction),
         _residual_levels(posterior),
     )
-    table = _points(population.data) | {
-        name: ("point", prediction.quantile(level, ("chain", "draw"), skipna=False).values)
-        for name, level in (("median", 0.5), ("lower", lower), ("upper", upper))
-    }
-    table |= {
-        f"new_{name}": ("point", _joined(population.data, seen, level))
-        for name, level in (("lower", lower), ("upper", upper))
-    }
-    kept = ~np.isin(table["output"][1].astype(str), fit.model.events)
-    table = {name: (dim, values[kept]) for name, (dim, values) in table.items()}
-    return xr.Dataset(table | _observed(fit, chosen) | _doses(fit.data, chosen)).assign_attrs(
-        **labels(fit),
-        interval=interval,
-        subjects=tuple(chosen),
-        of_subjects=fit.data.n_subjects,
-        draws=posterior.sizes["chain"] * posterior.sizes["draw"],
-    )
+    levels = zip(("lower", "upper"), ends, strict=True)
+    found = {"median": prediction.quantile(0.5, over, skipna=False).values}
+    for name, level in levels:
+        found[name] = prediction.quantile(level, over, skipna=False).values
+        quantiles = seen.quantile(level, over, skipna=False)
+        found[f"new_{name}"] = _joined(population.data, quantiles)
+    return found
+
+
+def _from_modes(fit: Fit, population: Population, ends: tuple[float, float]) -> dict[str, Floats]:
+    """Return predictions at the modes and without effects, and quantiles of new observations."""
+    modes = at_modes(fit)
+    prediction = predict_draws(population, modes, list(fit.model.parameters))
+    given = prediction_inputs(fit.model, population.pymc)
+    typical = predict_draws(population, at_no_effects(fit), given)
+    found = {"mode": prediction.values[0, 0], "typical": typical.values[0, 0]}
+    one = modes.drop_dims(names.OBSERVATION).merge(prediction)
+    for name, level in zip(("lower", "upper"), ends, strict=True):
+        quantiles = observation_quantiles(population, one, np.full((1, 1), level))
+        found[f"new_{name}"] = _joined(population.data, quantiles.isel(chain=0, draw=0))
+    return found
 
 
 def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) -> pd.DataFrame:
@@ -99,7 +140,7 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
     Parameters
     ----------
     fit : Fit
-        With draws.
+        With draws, or with modes of the random effects.
     draws : int
         About how many draws to use for the typical prediction.
     interval : float
@@ -112,16 +153,21 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
         ``mark`` (``"below"`` or ``"above"`` a limit, which ``value`` then is);
         ``individual`` (posterior median of the individual prediction) with ``lower`` and
         ``upper``; ``typical`` (posterior median of the prediction with the subject's doses and
-        covariates and all random effects at zero). Times to events are left out.
+        covariates and all random effects at zero). Of a fit without draws both are at the
+        estimates, the individual one at the modes of the random effects, and there is no ``lower``
+        or ``upper``. Times to events are left out.
     """
-    require_draws(fit)
-    lower, upper = tails(interval)
-    over = ("chain", "draw")
+    require_fit(fit)
+    ends, over = tails(interval), ("chain", "draw")
     table = fit.observation_frame()
-    levels = fit.predictions.quantile([lower, 0.5, upper], over, skipna=False).values
-    table["lower"], table["individual"], table["upper"] = levels
+    if fit.has_draws:
+        levels = fit.predictions.quantile([ends[0], 0.5, ends[1]], over, skipna=False).values
+        table["lower"], table["individual"], table["upper"] = levels
+        table["typical"] = _typical(fit, draws).median(over, skipna=False).values
+    else:
+        residuals = fit.tree["residuals"].to_dataset()
+        table["individual"], table["typical"] = residuals["IPRED"].values, residuals["PRED"].values
     table["mark"] = marks(fit.data)
-    table["typical"] = _typical(fit, draws).median(over, skipna=False).values
     table = table[~table["output"].isin(fit.model.events)].reset_index(drop=True)
     table.attrs |= labels(fit) | {"interval": interval}
     return table
@@ -129,11 +175,8 @@ def observed_vs_predicted(fit: Fit, *, draws: int = 200, interval: float = 0.9) 
 
 def _typical(fit: Fit, draws: int) -> xr.DataArray:
     population = build(fit.model, fit.data)
-    posterior = thinned(fit.posterior, draws)
-    effects = [layer.names.standard for layer in fit.model.layers]
-    zero = {name: xr.zeros_like(posterior[name]) for name in effects}
     given = prediction_inputs(fit.model, population.pymc)
-    return predict_draws(population, posterior.assign(zero), given)
+    return predict_draws(population, at_no_effects(fit, draws), given)
 
 
 def _residual_levels(posterior: xr.Dataset) -> Floats:
@@ -147,7 +190,14 @@ def _residual_levels(posterior: xr.Dataset) -> Floats:
     return np.asarray(turns % 1.0, dtype=np.float64).reshape(shape)
 
 
-def _known(fit: Fit, subjects: Sequence[str] | None) -> list[str]:
+def known_subjects(fit: Fit, subjects: Sequence[str] | None) -> list[str]:
+    """Return the subjects that were named, or all.
+
+    Raises
+    ------
+    FitError
+        If there is no such subject, or none is named.
+    """
     if subjects is None:
         return list(fit.data.subjects)
     if not subjects:
@@ -172,7 +222,8 @@ def _times(data: Dataset, rows: Rows, subject: str, points: int) -> Floats:
     return times[(times >= mine.min()) & (times <= mine.max())]
 
 
-def _points(grid: Dataset) -> dict[str, tuple[str, np.ndarray]]:
+def points_of(grid: Dataset) -> dict[str, tuple[str, np.ndarray]]:
+    """Return subject, output and time of every point of a grid."""
     observations = grid.observations
     return {
         "subject": ("point", np.array(grid.subjects, dtype=object)[observations.subject]),
@@ -181,22 +232,23 @@ def _points(grid: Dataset) -> dict[str, tuple[str, np.ndarray]]:
     }
 
 
-def _joined(grid: Dataset, by_output: xr.Dataset, level: float) -> Floats:
-    """Return a quantile of every output's values, in the order of the observations."""
+def _joined(grid: Dataset, by_output: xr.Dataset) -> Floats:
+    """Return every output's values in the order of the observations."""
     joined = np.full(grid.n_observations, np.nan)
     for number, output in enumerate(grid.outputs):
-        if output not in by_output:
-            continue
-        values = by_output[output].quantile(level, ("chain", "draw"), skipna=False).values
-        joined[grid.observations.output == number] = values
+        if output in by_output:
+            joined[grid.observations.output == number] = by_output[output].values
     return joined
 
 
-def _observed(fit: Fit, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+def observed_of(
+    fit: Fit, chosen: Sequence[str], outputs: Sequence[str]
+) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the observations of some subjects and outputs."""
     data, observations = fit.data, fit.data.observations
     subject = np.array(data.subjects, dtype=object)[observations.subject]
     output = np.array(data.outputs, dtype=object)[observations.output]
-    mine = np.isin(subject, list(chosen)) & ~np.isin(output.astype(str), fit.model.events)
+    mine = np.isin(subject, list(chosen)) & np.isin(output.astype(str), list(outputs))
     return {
         "observation_subject": ("observation", subject[mine]),
         "observation_output": ("observation", output[mine]),
@@ -206,7 +258,8 @@ def _observed(fit: Fit, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarra
     }
 
 
-def _doses(data: Dataset, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+def doses_of(data: Dataset, chosen: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+    """Return the doses of some subjects."""
     doses = expand_doses(data)
     subject = np.array(data.subjects, dtype=object)[doses.subject]
     mine = np.isin(subject, list(chosen)) & (doses.amount > 0)

@@ -10,6 +10,7 @@ from bayesnlme import names
 from bayesnlme._types import Booleans, Floats, Integers
 from bayesnlme.data import Dataset
 from bayesnlme.diagnostics.censoring import ABOVE, BELOW, censoring_limits, marks
+from bayesnlme.diagnostics.estimates import parameter_draws, thinned
 from bayesnlme.diagnostics.events import event_times
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.errors import FitError
@@ -18,7 +19,7 @@ from bayesnlme.graph.densities import draw_observations
 from bayesnlme.graph.effects import new_effects, prediction_inputs
 from bayesnlme.graph.grid import predict_draws
 from bayesnlme.model.model import Model
-from bayesnlme.results.fit import Fit
+from bayesnlme.results.fit import Fit, require_draws, require_fit
 
 QUANTILES = (0.05, 0.5, 0.95)
 MOST_BINS = 12
@@ -51,9 +52,23 @@ def posterior_predictive(
         ``event_number`` where it repeats; see :func:`bayesnlme.diagnostics.events.event_times`.
         NaN where an ODE could not be solved for a new subject. ``.attrs`` says what was drawn.
     """
+    require_draws(fit)
+    posterior = thinned(fit.posterior, draws)
+    return _drawn(fit, posterior, seed=seed, new_subjects=new_subjects)
+
+
+def simulated_studies(fit: Fit, *, seed: int, draws: int) -> xr.Dataset:
+    """Draw observations of new subjects, as :func:`posterior_predictive` does.
+
+    Of a fit without draws every study is drawn at the estimates, whose uncertainty does not count.
+    """
+    require_fit(fit)
+    return _drawn(fit, parameter_draws(fit, draws), seed=seed, new_subjects=True)
+
+
+def _drawn(fit: Fit, posterior: xr.Dataset, *, seed: int, new_subjects: bool) -> xr.Dataset:
     population = build(fit.model, fit.data)
-    rng = np.random.default_rng(seed)
-    posterior, given = thinned(fit.posterior, draws), list(fit.model.parameters)
+    rng, given = np.random.default_rng(seed), list(fit.model.parameters)
     if new_subjects:
         given = prediction_inputs(fit.model, population.pymc)
         posterior = new_effects(fit.model, posterior, rng)
@@ -67,23 +82,6 @@ def posterior_predictive(
     return found.assign_attrs(
         seed=seed, subjects="new" if new_subjects else "same", status=str(fit.status)
     )
-
-
-def thinned(posterior: xr.Dataset, draws: int | None) -> xr.Dataset:
-    """Keep about this many draws in all, evenly spaced in every chain.
-
-    Raises
-    ------
-    FitError
-        If the number is not positive.
-    """
-    if draws is None:
-        return posterior
-    if draws < 1:
-        raise FitError(f"draws={draws} must be at least 1.")
-    each = min(-(-draws // posterior.sizes["chain"]), posterior.sizes["draw"])
-    chosen = np.linspace(0, posterior.sizes["draw"] - 1, each).round().astype(np.int64)
-    return posterior.isel(draw=chosen)
 
 
 def tails(interval: float) -> tuple[float, float]:
@@ -120,7 +118,7 @@ def predictive_check(
     Parameters
     ----------
     fit : Fit
-        With draws.
+        With draws, or with estimates, at which every replicate is then drawn.
     seed : int
         Seed of the simulation.
     draws : int
@@ -154,7 +152,7 @@ def predictive_check(
         raise FitError(
             "Every output is a category or a time to an event, which has no quantiles to compare."
         )
-    simulated = posterior_predictive(fit, seed=seed, new_subjects=True, draws=draws)
+    simulated = simulated_studies(fit, seed=seed, draws=draws)
     drawn, failed = replicates(fit.data, simulated, outputs)
     parts = []
     for number, output in enumerate(fit.data.outputs):

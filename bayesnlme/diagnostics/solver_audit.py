@@ -14,7 +14,7 @@ from arviz_stats.base import array_stats
 from bayesnlme import names
 from bayesnlme._types import Booleans, Floats
 from bayesnlme.diagnostics.comparison import ConvergenceWarning
-from bayesnlme.diagnostics.predictive import thinned
+from bayesnlme.diagnostics.estimates import thinned
 from bayesnlme.errors import FitError
 from bayesnlme.graph.build import Population, build
 from bayesnlme.graph.densities import log_likelihood, outputs_at

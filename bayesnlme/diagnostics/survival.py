@@ -15,7 +15,7 @@ import xarray as xr
 from bayesnlme._types import Floats
 from bayesnlme.diagnostics.events import FollowUp, follow_up, repeats
 from bayesnlme.diagnostics.labels import labels
-from bayesnlme.diagnostics.predictive import band, posterior_predictive, tails
+from bayesnlme.diagnostics.predictive import band, simulated_studies, tails
 from bayesnlme.errors import FitError
 from bayesnlme.observation.events import BETWEEN, EXACT
 from bayesnlme.results.fit import Fit
@@ -101,7 +101,7 @@ def event_check(
     Parameters
     ----------
     fit : Fit
-        With draws.
+        With draws, or with estimates, at which every replicate is then drawn.
     seed : int
         Seed of the simulation.
     output : str, optional
@@ -132,7 +132,7 @@ def event_check(
     watched, repeated = follow_up(fit.model, fit.data, name), repeats(fit.model, name)
     time = np.linspace(watched.start.min(), watched.end.max(), POINTS)
     observed = _observed(fit, name, watched, time)
-    drawn = posterior_predictive(fit, seed=seed, new_subjects=True, draws=draws)[name]
+    drawn = simulated_studies(fit, seed=seed, draws=draws)[name]
     curves = _curves(drawn.values[:, :, watched.subject], watched, time, repeated=repeated)
     complete = np.isfinite(curves).all(axis=1)
     if not complete.any():

@@ -16,6 +16,7 @@ from bayesnlme.data.records import Records, make_covariate
 from bayesnlme.data.rows import records_at
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.densities import outputs_at
+from bayesnlme.observation.categories import BinaryOutcome, OrderedOutcome
 
 _MODE = get_mode("FAST_COMPILE").including("specialize")
 """Plain NumPy evaluation; an ODE still runs its compiled kernel, without sensitivities."""
@@ -140,3 +141,30 @@ def observation_quantiles(
             if output.name not in population.model.events
         }
     )
+
+
+def category_probabilities(population: Population, posterior: xr.Dataset) -> xr.Dataset:
+    """Return the probability of every category at every draw and observation.
+
+    Parameters
+    ----------
+    population : Population
+        Model and data.
+    posterior : Dataset
+        Draws with ``prediction`` and the outcomes' magnitudes, dims (chain, draw, ...).
+
+    Returns
+    -------
+    Dataset
+        One variable for each output that is a category, dims (OUTPUT_category, chain, draw,
+        observation).
+    """
+    found = {}
+    for output in outputs_at(population, posterior):
+        if isinstance(output.outcome, BinaryOutcome | OrderedOutcome):
+            values = output.outcome.probabilities(output.like.values, output.magnitudes)
+            dim = f"{output.name}_category"
+            found[output.name] = output.like.expand_dims(
+                {dim: list(output.outcome.categories)}
+            ).copy(data=values)
+    return xr.Dataset(found)

@@ -20,7 +20,7 @@ from bayesnlme.inference.laplace_start import laplace_chart
 from bayesnlme.inference.lost import log_masses, lost_chains, places_to_go_on
 from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.progress import Progress
-from bayesnlme.inference.starts import Starts, starting_points
+from bayesnlme.inference.starts import StartingPoints, Starts, starting_points
 from bayesnlme.inference.warmup import FEWEST_DRAWS, PARTS, learnt
 from bayesnlme.results.convergence import LOST
 
@@ -186,7 +186,7 @@ def for_nutpie(density: Density, starts: Starts) -> Any:
         _shapes={each.name: each.shape for each in variables},
         compiled_logp_func=density.evaluate,
         compiled_expand_func=density.expand,
-        initial_point_func=starts,
+        initial_point_func=StartingPoints(starts),
         shared_data={},
         shared_var_keys={},
         user_data=density.data,
@@ -228,6 +228,7 @@ class _Run:
         except KeyboardInterrupt:
             return sampler.abort(), True
         except RuntimeError as problem:
+            compiled.initial_point_func.close()
             raise FitError(f"The sampler stopped: {problem}") from problem
 
 
@@ -257,7 +258,7 @@ def _adapted(compiled: CompiledModel, run: _Run) -> tuple[xr.DataTree, bool]:
 
     def again(seed: int | None) -> Floats:
         """Start each chain where another ended, no two at one place."""
-        return better.coordinates(chart.point(places[order[int(seed or 0)]]))
+        return better.coordinates(chart.point(places[order[int(seed or 0)] % len(places)]))
 
     ready = for_nutpie(density.with_chart(better), again)
     run.bar.next_part()

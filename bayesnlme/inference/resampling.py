@@ -1,5 +1,6 @@
 """The case bootstrap and likelihood profiles of a fit that maximised a likelihood."""
 
+import re
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from scipy import optimize, stats
 
 from bayesnlme._types import Floats
 from bayesnlme.errors import FitError, did_you_mean
+from bayesnlme.inference.likelihood import method_of
 from bayesnlme.inference.maximise import Maximum, best
 from bayesnlme.inference.options import require_count, require_share
 from bayesnlme.inference.refit import Refitter
@@ -19,7 +21,10 @@ from bayesnlme.results.fit import Fit, require_fit
 FURTHEST = 50.0
 """So many standard errors away a profile's end is given up."""
 
+_TRANSFORMED = re.compile(r"__(\[\d+\])?$")
 _CHUNKS = 8
+_FAR, _HUGE = 700.0, 1e300
+"""So far out on an unconstrained scale, whose exponential no float exceeds by much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,6 +67,14 @@ class Bootstrap:
         )
         table.attrs["converged"] = f"{sound.sum()} of {sound.size}"
         return table
+
+    def __repr__(self) -> str:
+        table = self.summary()
+        numbers = table.to_string(float_format="{:.4g}".format)
+        return (
+            f"Case bootstrap: {table.attrs['converged']} replicates converged; lower and upper are "
+            f"95 % percentiles\n{numbers}"
+        )
 
 
 def bootstrap(fit: Fit, *, n: int = 200, seed: int, executor: Executor | None = None) -> Bootstrap:
@@ -140,8 +153,10 @@ class Profile:
     name : str
         The estimate.
     lower, upper : float
-        Ends of the interval; infinite, or at the parameter's bound, where the likelihood does not
+        Ends of the interval; infinite, or what bounds the parameter, where the likelihood does not
         fall enough.
+    unlimited : tuple of str
+        Which of ``"lower"`` and ``"upper"`` is no limit for that reason.
     interval : float
         Its nominal coverage.
     table : DataFrame
@@ -151,8 +166,31 @@ class Profile:
     name: str
     lower: float
     upper: float
+    unlimited: tuple[str, ...] = ()
     interval: float
     table: pd.DataFrame
+
+    @property
+    def verdict(self) -> str:
+        """The interval in words, and where it has no end."""
+        words = (
+            f"{self.name}: {self.lower:.4g} to {self.upper:.4g} by its profile likelihood "
+            f"({100 * self.interval:g} %)."
+        )
+        return " ".join([words, *map(self._no_limit, self.unlimited)])
+
+    def __repr__(self) -> str:
+        numbers = self.table.to_string(index=False, float_format="{:.4f}".format)
+        return f"{self.verdict}\n{numbers}"
+
+    def _no_limit(self, side: str) -> str:
+        rises = self.table["ofv"].iloc[[0, -1]] - self.table["ofv"].min()
+        rise, asked = rises.iloc[0 if side == "lower" else 1], stats.chi2.ppf(self.interval, 1)
+        end = self.lower if side == "lower" else self.upper
+        return (
+            f"There is no {side} limit: towards {end:g} the OFV rises by {rise:.2f} and not by the "
+            f"{asked:.2f} that would end the interval."
+        )
 
 
 def profile(fit: Fit, name: str, *, interval: float = 0.95) -> Profile:
@@ -175,22 +213,22 @@ def profile(fit: Fit, name: str, *, interval: float = 0.95) -> Profile:
     """
     require_fit(fit)
     require_share("profile", "interval", interval)
-    return _Profiler(fit, name).profile(interval)
+    method_of(fit.method)
+    if not fit.converged:
+        raise FitError(f"A profile needs the largest likelihood. {fit.verdict}")
+    return _Profiler(fit, name, _parameter_of(fit, name)).profile(interval)
 
 
 class _Profiler:
     """Walks along one parameter, on its unconstrained scale."""
 
-    def __init__(self, fit: Fit, name: str) -> None:
+    def __init__(self, fit: Fit, name: str, k: int) -> None:
         self._refitter = Refitter.of(fit)
-        if not fit.converged:
-            raise FitError(f"A profile needs the largest likelihood. {fit.verdict}")
-        self._name, self._k = name, _parameter_of(fit, name)
+        self._name, self._k = name, k
         group = fit.tree["likelihood"].to_dataset()
+        self._bounded = bool(_TRANSFORMED.search(str(group["parameter"].values[k])))
         curved = group["hessian"].values
         free = np.isfinite(np.diag(curved))
-        if not free[self._k]:
-            raise FitError(f"{name} is at a bound: there is no top to profile.")
         inverse = np.linalg.inv(curved[np.ix_(free, free)])
         place = int(np.flatnonzero(np.flatnonzero(free) == self._k)[0])
         self._slope = inverse[:, place] / inverse[place, place]
@@ -207,9 +245,16 @@ class _Profiler:
         values = self._refitter.estimates(thetas)[self._name]
         ofv = [2 * self._top + self._points[each][0] ** 2 for each in offsets]
         table = pd.DataFrame({"value": values, "ofv": ofv}).sort_values("value", ignore_index=True)
-        found = sorted(self._value_at(ends[side]) for side in (-1, 1))
+        found = sorted((self._value_at(end), bool(np.isinf(end))) for end in ends.values())
         return Profile(
-            name=self._name, lower=found[0], upper=found[1], interval=interval, table=table
+            name=self._name,
+            lower=found[0][0],
+            upper=found[1][0],
+            unlimited=tuple(
+                side for side, (_, open_) in zip(("lower", "upper"), found, strict=True) if open_
+            ),
+            interval=interval,
+            table=table,
         )
 
     def _end(self, side: int, target: float) -> float:
@@ -246,11 +291,22 @@ class _Profiler:
         return best([found, other])
 
     def _value_at(self, offset: float) -> float:
-        theta = self._refitter.theta.copy()
-        theta[self._k] += np.clip(offset, -FURTHEST, FURTHEST) * self._se
         if np.isinf(offset):
-            theta[self._k] = np.sign(offset) * 700.0
+            return self._bound(np.sign(offset))
+        theta = self._refitter.theta.copy()
+        theta[self._k] += offset * self._se
         return float(self._refitter.estimates(theta[None])[self._name][0])
+
+    def _bound(self, side: float) -> float:
+        """Return what the estimate approaches where its parameter goes to infinity."""
+        if not self._bounded:
+            return float(side * np.inf)
+        theta = self._refitter.theta.copy()
+        theta[self._k] = side * _FAR
+        value = float(self._refitter.estimates(theta[None])[self._name][0])
+        if abs(value) > _HUGE:
+            return float(np.copysign(np.inf, value))
+        return 0.0 if abs(value) < 1 / _HUGE else value
 
 
 def _parameter_of(fit: Fit, name: str) -> int:
@@ -266,4 +322,6 @@ def _parameter_of(fit: Fit, name: str) -> int:
             f"{name} is made of several parameters: profile one that is made of one, or use the "
             "bootstrap."
         )
+    if group["at_bound"].values[places[0]]:
+        raise FitError(f"{name} is at a bound: there is no top to profile.")
     return int(places[0])

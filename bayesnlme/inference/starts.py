@@ -1,5 +1,7 @@
 """Points from which chains can start."""
 
+import threading
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -17,6 +19,9 @@ TRIES = 100
 SCATTER = 0.5
 SCATTER_OF_SD = 2.0
 """Chains start so many posterior SDs apart at most where a chart says what these are."""
+
+QUIET = 0.1
+"""So many seconds without a question mean that no chain is left that would ask."""
 
 type Starts = Callable[[int | None], Floats]
 """Gives a point for a seed."""
@@ -89,3 +94,49 @@ def _explanation(population: Population) -> list[Finding]:
     bad = [name for name, value in values.items() if not np.isfinite(value)]
     message = f"The log density is not finite at the starting values; it fails in {bad}."
     return [Finding(code="E_START_PRIOR", message=message, remedy="Check these priors.")]
+
+
+class StartingPoints:
+    """A source of starting points for chains that run in threads of their own.
+
+    Where one chain finds no start, nutpie reports it while the others go on asking, up to 500 times
+    each. A thread that asks when the interpreter has begun to end brings the process down, so the
+    source is closed first.
+
+    Parameters
+    ----------
+    find : callable
+        Returns a point for a seed.
+    """
+
+    def __init__(self, find: Callable[[int | None], Floats]) -> None:
+        self._find = find
+        self._lock = threading.Lock()
+        self._asking = 0
+        self._last = 0.0
+        self._closed = False
+
+    def __call__(self, seed: int | None) -> Floats:
+        """Return a point.
+
+        Raises
+        ------
+        RuntimeError
+            If the source was closed; it ends the chain that asked.
+        """
+        with self._lock:
+            self._asking += 1
+        try:
+            if self._closed:
+                raise RuntimeError("Another chain found no start.")
+            return self._find(seed)
+        finally:
+            with self._lock:
+                self._asking -= 1
+                self._last = time.monotonic()
+
+    def close(self) -> None:
+        """Give no more points, and wait until no chain asks for one."""
+        self._closed = True
+        while self._asking or time.monotonic() - self._last < QUIET:
+            time.sleep(QUIET / 10)

@@ -4,14 +4,17 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
-from bayesnlme._types import Floats
+from bayesnlme import names
+from bayesnlme._types import Floats, Integers
 from bayesnlme.errors import Finding, ModelError, Severity
 from bayesnlme.graph.build import Population
 from bayesnlme.graph.flat import Variable
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.information import expected_information
 from bayesnlme.marginal.laplace import LaplaceApproximation
+from bayesnlme.population.priors import Prior
 
 FLAT = 1e-7
 """An eigenvalue of the information, scaled to a unit diagonal, that counts as none."""
@@ -20,6 +23,7 @@ VAGUE = 1.0
 """Expected standard error of the log of a positive parameter that a warning tells of."""
 
 _PART = 0.25
+_JOINED = 1e-2
 _SUFFIX = re.compile(r"_(log|logodds|interval)__$")
 
 
@@ -30,6 +34,7 @@ def identifiability_findings(population: Population) -> Iterator[Finding]:
     the scores of the subjects under Laplace's approximation, which vanish along a direction that
     no subject's likelihood depends on.
     """
+    yield from _one_subject(population)
     found = _information(population)
     if found is None:
         return
@@ -51,9 +56,8 @@ def identifiability_findings(population: Population) -> Iterator[Finding]:
     size = np.sqrt(np.diag(information))
     values, vectors = np.linalg.eigh(information / np.outer(size, size))
     flat = values < FLAT * values.max(initial=0.0)
-    for vector in vectors[:, flat].T:
-        involved = known[np.abs(vector) > _PART * np.abs(vector).max()]
-        yield _flat(population, [titles[k] for k in involved])
+    for group, ways in _flat_groups(vectors[:, flat]):
+        yield _flat(population, [titles[k] for k in known[group]], ways)
     if flat.any():
         return
     errors = np.sqrt(np.diag(np.linalg.inv(information)))
@@ -65,6 +69,45 @@ def identifiability_findings(population: Population) -> Iterator[Finding]:
                 "will hardly move its prior.",
                 "State what is known of it as its prior, fix it, or plan more observations.",
             )
+
+
+def _one_subject(population: Population) -> Iterator[Finding]:
+    """Warn where variability between subjects is asked of a single one."""
+    model = population.model
+    sds = [
+        layer.names.sd_entry(name)
+        for layer in model.layers
+        if layer.names is names.SUBJECTS
+        for name, prior in layer.priors.items()
+        if isinstance(prior, Prior)
+    ]
+    if population.data.n_subjects == 1 and sds:
+        yield _warning(
+            "W_ONE_SUBJECT",
+            f"The table has one subject, from which variability between subjects "
+            f"({', '.join(sds)}) cannot be learnt: only its prior will speak.",
+            "Leave the random effects out, fix their standard deviations with bn.fixed, or add "
+            "subjects.",
+        )
+
+
+def _flat_groups(vectors: Floats) -> Iterator[tuple[Integers, int]]:
+    """Yield the parameters that flat directions join, and in how many ways they can change.
+
+    Parameters
+    ----------
+    vectors : array, shape (parameter, direction)
+        Orthonormal directions without information. Their projector does not depend on which basis
+        of the flat space they are.
+    """
+    projector = vectors @ vectors.T
+    share = np.sqrt(np.diag(projector))
+    involved = np.flatnonzero(share > _PART * share.max(initial=0.0))
+    joined = np.abs(projector[np.ix_(involved, involved)]) > _JOINED
+    count, label = connected_components(joined, directed=False)
+    for number in range(count):
+        group = involved[label == number]
+        yield group, max(round(float(np.diag(projector)[group].sum())), 1)
 
 
 def _information(population: Population) -> tuple[Conditional, Floats] | None:
@@ -93,16 +136,18 @@ def _title(conditional: Conditional, variable: Variable, k: int) -> str:
     return f"{plain}[{labels[k] if labels else k}]"
 
 
-def _flat(population: Population, titles: list[str]) -> Finding:
+def _flat(population: Population, titles: list[str], ways: int) -> Finding:
     listed = " and ".join([", ".join(titles[:-1]), titles[-1]] if titles[1:] else titles)
     counts = np.bincount(population.data.observations.subject)
     single = " Every subject has one observation." if counts.max() == 1 else ""
+    together = "together" if ways == 1 else f"together in {ways} ways"
+    count = "one" if ways == 1 else str(ways)
     return _warning(
         "W_NOT_IDENTIFIED",
-        f"This design cannot tell {listed} apart: they can change together and nothing that is "
+        f"This design cannot tell {listed} apart: they can change {together} and nothing that is "
         f"expected to be seen changes.{single}",
-        "Fix one of them with bn.fixed or a prior from elsewhere, take it out of the model, or "
-        "add observations that differ in what they say of them.",
+        f"Fix {count} of them with bn.fixed or a prior from elsewhere, leave out as many, "
+        "or add observations that differ in what they say of them.",
     )
 
 

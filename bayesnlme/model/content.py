@@ -52,19 +52,22 @@ def model_from_dict(content: Mapping[str, Any]) -> Model:
     Raises
     ------
     ModelError
-        If an entry is unknown, missing, or not what it should be; the message gives its path.
+        If entries are unknown, missing, or not what they should be; the message gives the path of
+        each.
     """
-    entries.keys(content, "", _FIELDS, _FIELDS[:4])
-    parameters = entries.tables(content["parameters"], "parameters")
-    observations = entries.tables(content["observations"], "observations")
-    return Model(
-        name=entries.text(content["name"], "name"),
-        parameters={name: _parameter(name, each) for name, each in parameters.items()},
-        structure=_structure(content["structure"], "structure"),
-        observations={name: _outcome(name, each) for name, each in observations.items()},
-        **{field: _blocks(content.get(field, []), field) for field in _BLOCKS},
-        lkj=entries.number(content.get("lkj", 2.0), "lkj"),
-    )
+    read: dict[str, Read] = {
+        "name": entries.text,
+        "parameters": lambda value, where: entries.take_each(
+            entries.tables(value, where).items(), _parameter
+        ),
+        "structure": _structure,
+        "observations": lambda value, where: entries.take_each(
+            entries.tables(value, where).items(), _outcome
+        ),
+        **dict.fromkeys(_BLOCKS, _blocks),
+        "lkj": entries.number,
+    }
+    return Model(**entries.take(content, "", read, required=_FIELDS[:4]))
 
 
 def _blocks(value: Any, where: str) -> list[list[str]]:
@@ -77,7 +80,6 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
         given.get("distribution", "LogNormal"), _DISTRIBUTIONS, f"{where}.distribution"
     )
     allowed = ("distribution", *(each.name for each in fields(cls)))
-    entries.keys(given, where, allowed, required=("typical",))
     read: dict[str, Read] = {
         "distribution": entries.text,
         "typical": _stated,
@@ -89,7 +91,7 @@ def _parameter(name: str, given: Mapping[str, Any]) -> Parameter:
         "lower": entries.number,
         "upper": entries.number,
     }
-    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    taken = entries.take(given, where, read, allowed, ("typical",))
     with entries.at(where):
         return parameter_from_dict(name, taken)
 
@@ -106,19 +108,20 @@ def _shape(value: Any, where: str) -> dict[str, Any]:
 
 
 def _effects(value: Any, where: str) -> list[dict[str, Any]]:
-    return [
-        _effect(entries.table(each, place), place) for place, each in entries.array(value, where)
-    ]
+    taken = entries.take_each(
+        entries.array(value, where), lambda place, each: _effect(entries.table(each, place), place)
+    )
+    return list(taken.values())
 
 
 def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Take an effect's entries, refusing what :func:`effect_from_dict` would refuse."""
     if given.get("effect") in _FACTORS:
         return _factor(given, where)
-    entries.keys(given, where, _effect_keys(given, where), ("effect", "covariate", "reference"))
+    allowed, required = _effect_keys(given, where), ("effect", "covariate", "reference")
     if {"coefficient", "exponent"} <= set(given):
         raise ModelError(f"{where}: coefficient and exponent mean the same. Keep one.")
-    categorical = given["effect"] == "categorical" and isinstance(given["reference"], str)
+    categorical = given.get("effect") == "categorical" and isinstance(given.get("reference"), str)
     read: dict[str, Read] = {
         "effect": entries.text,
         "covariate": entries.text,
@@ -126,7 +129,7 @@ def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         "coefficient": _stated,
         "exponent": _stated,
     }
-    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    taken = entries.take(given, where, read, allowed, required)
     with entries.at(where):
         effect_from_dict(taken, "the parameter")
     return taken
@@ -135,7 +138,7 @@ def _effect(given: Mapping[str, Any], where: str) -> dict[str, Any]:
 def _factor(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     needed = {"maturation": ("half", "hill"), "function": ("equation",)}[given["effect"]]
     further = ("coefficients",) if given["effect"] == "function" else ()
-    entries.keys(given, where, ("effect", "covariate", *needed, *further), ("covariate", *needed))
+    allowed = ("effect", "covariate", *needed, *further)
     read: dict[str, Read] = {
         "effect": entries.text,
         "covariate": entries.text,
@@ -144,7 +147,7 @@ def _factor(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         "equation": entries.text,
         "coefficients": _coefficients,
     }
-    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    taken = entries.take(given, where, read, allowed, ("covariate", *needed))
     with entries.at(where):
         effect_from_dict(taken, "the parameter")
     return taken
@@ -177,7 +180,6 @@ def _outcome_entries(given: Mapping[str, Any], where: str) -> dict[str, Any]:
     )
     cls = entries.choice(given.get(key), known, f"{where}.{key}")
     required, allowed = entries_of(cls)
-    entries.keys(given, where, (key, *allowed), required)
     read: dict[str, Read] = {
         key: entries.text,
         **dict.fromkeys(("blq", "convention", "link"), entries.text),
@@ -186,9 +188,8 @@ def _outcome_entries(given: Mapping[str, Any], where: str) -> dict[str, Any]:
         "thresholds": _thresholds,
         "of": lambda value, place: _outcome_entries(entries.table(value, place), place),
     }
-    return {
-        each: read.get(each, _deviation)(value, f"{where}.{each}") for each, value in given.items()
-    }
+    read = dict.fromkeys(allowed, _deviation) | read
+    return entries.take(given, where, read, (key, *allowed), required)
 
 
 def _thresholds(value: Any, where: str) -> list[Any]:
@@ -255,8 +256,8 @@ def _catalogued(make: Callable[..., Structure]) -> Callable[[Mapping[str, Any], 
     further = () if signature(make).return_annotation is CurveStructure else ("names", "solver")
 
     def read(given: Mapping[str, Any], where: str) -> Structure:
-        entries.keys(given, where, ("kind", *arguments, *further), required)
-        taken = {key: _ARGUMENTS[key](each, f"{where}.{key}") for key, each in given.items()}
+        allowed = ("kind", *arguments, *further)
+        taken = entries.take(given, where, _ARGUMENTS, allowed, required)
         names, options = taken.pop("names", None), taken.pop("solver", None)
         with entries.at(where):
             made: Any = make(**taken)
@@ -289,8 +290,7 @@ def _curve(given: Mapping[str, Any], where: str) -> Structure:
         "parameters": entries.texts,
         "output": entries.text,
     }
-    entries.keys(given, where, ("kind", *read), ("equation",))
-    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    taken = entries.take(given, where, read, ("kind", *read), ("equation",))
     with entries.at(where):
         return curve_from_dict(taken)
 
@@ -306,8 +306,7 @@ def _ode(given: Mapping[str, Any], where: str) -> Structure:
         "zero_order": entries.texts,
         "solver": _solver_options,
     }
-    entries.keys(given, where, ("kind", *read), ("rhs", "outputs"))
-    taken = {key: read[key](value, f"{where}.{key}") for key, value in given.items()}
+    taken = entries.take(given, where, read, ("kind", *read), ("rhs", "outputs"))
     with entries.at(where):
         return ode_from_dict(taken)
 
@@ -333,9 +332,7 @@ def _solver_options(value: Any, where: str) -> dict[str, Any]:
         "max_steps": entries.whole,
         "threads": entries.whole,
     }
-    given = entries.table(value, where)
-    entries.keys(given, where, tuple(read))
-    return {key: read[key](each, f"{where}.{key}") for key, each in given.items()}
+    return entries.take(entries.table(value, where), where, read)
 
 
 _ARGUMENTS: dict[str, Read] = {

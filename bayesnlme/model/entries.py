@@ -5,7 +5,7 @@ A path reads like the file: ``parameters.CL.covariates[1].reference``; arrays co
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -98,14 +98,75 @@ def keys(
     given: Mapping[str, Any], where: str, allowed: Collection[str], required: Collection[str] = ()
 ) -> None:
     """Refuse a table with a key that means nothing here, or without one that it needs."""
-    for key in given:
-        if key not in allowed:
-            raise ModelError(
-                f"{below(where, key)}: unknown entry {key!r}. {did_you_mean(key, allowed)}"
-            )
-    for key in required:
-        if key not in given:
-            raise ModelError(f"{below(where, key)}: this entry is missing.")
+    unknown = [
+        f"{below(where, key)}: unknown entry {key!r}. {did_you_mean(key, allowed)}"
+        for key in given
+        if key not in allowed
+    ]
+    missing = [
+        f"{below(where, key)}: this entry is missing." for key in required if key not in given
+    ]
+    _refuse([*unknown, *missing])
+
+
+def take(
+    given: Mapping[str, Any],
+    where: str,
+    read: Mapping[str, Read],
+    allowed: Collection[str] | None = None,
+    required: Collection[str] = (),
+) -> dict[str, Any]:
+    """Take every entry of a table as `read` says, and refuse together all that are wrong.
+
+    Parameters
+    ----------
+    given : mapping
+        The table.
+    where : str
+        Its path.
+    read : mapping of str to callable
+        What takes each entry.
+    allowed, required : collection of str
+        Keys that may and must be there; all of `read` may unless stated.
+    """
+    problems: list[str] = []
+    known = read if allowed is None else allowed
+    with gathered(problems):
+        keys(given, where, known, required)
+    taken = {}
+    for key, value in given.items():
+        if key in known:
+            with gathered(problems):
+                taken[key] = read[key](value, below(where, key))
+    _refuse(problems)
+    return taken
+
+
+def take_each[Taken](
+    given: Iterable[tuple[str, Any]], read: Callable[[str, Any], Taken]
+) -> dict[str, Taken]:
+    """Take each of several things by its name or path; refuse together all that are wrong."""
+    problems: list[str] = []
+    taken = {}
+    for key, value in given:
+        with gathered(problems):
+            taken[key] = read(key, value)
+    _refuse(problems)
+    return taken
+
+
+@contextmanager
+def gathered(problems: list[str]) -> Iterator[None]:
+    """Keep what is refused, to be told with the rest."""
+    try:
+        yield
+    except ModelError as problem:
+        problems.append(str(problem))
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ModelError("\n".join(problems))
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from bayesnlme.population.parameters import (
     check_shares,
 )
 from bayesnlme.population.priors import finite_number
+from bayesnlme.population.sharing import Shared
 from bayesnlme.structural.base import Structure
 from bayesnlme.structural.cumulative import with_cumulative
 
@@ -386,6 +387,16 @@ def _check_correlated(model: Model) -> None:
     _check_blocks(model, "correlated_occasion", model.occasion_effects, "iov")
 
 
+def _without_effect(model: Model, name: str, sd: str) -> str:
+    given = getattr(model.parameters[name], sd)
+    if isinstance(given, Shared):
+        return (
+            f"{name} shares the random effect of {given.parameter}, so that they move together "
+            f"already. Name {given.parameter} alone, or give {name} an effect of its own, {sd}=0.3."
+        )
+    return f"{name} has no random effect of its own. Give it {sd}=0.3."
+
+
 def _check_blocks(model: Model, field: str, effects: Sequence[str], sd: str) -> None:
     seen: set[str] = set()
     for block in getattr(model, field):
@@ -397,9 +408,7 @@ def _check_blocks(model: Model, field: str, effects: Sequence[str], sd: str) -> 
                     f"{field}: no parameter {name!r}. {did_you_mean(name, model.parameters)}"
                 )
             if name not in effects:
-                raise ModelError(
-                    f"{field}: {name} has no random effect of its own. Give it {sd}=0.3."
-                )
+                raise ModelError(f"{field}: {_without_effect(model, name, sd)}")
             if sd == "iiv" and isinstance(model.parameters[name].shape, StudentT):
                 raise ModelError(
                     f"{field}: the random effect on {name} has Student's t distribution, which "

@@ -86,6 +86,11 @@ class BinaryOutcome(WithoutMagnitudes, _Category):
         with np.errstate(invalid="ignore"):
             return np.where((f >= 0) & (f <= 1), f, np.nan)
 
+    def probabilities(self, f: Floats, magnitudes: Magnitudes) -> Floats:  # noqa: ARG002
+        """Return the probability of each category, in NumPy, shape (category, ...)."""
+        p = self.probability(f)
+        return np.stack([1 - p, p])
+
     def quantile(self, level: Floats, f: Floats, magnitudes: Magnitudes, bounds: Bounds) -> Floats:  # noqa: ARG002
         """Return quantiles of observations, in NumPy."""
         p = self.probability(f)
@@ -209,6 +214,14 @@ class OrderedOutcome(_Category):
                 density = density - pt.softplus(f - threshold) + log1mexp(-pt.as_tensor(step))
             result = pt.switch(pt.eq(y, self.first + k), density, result)
         return result
+
+    def probabilities(self, f: Floats, magnitudes: Magnitudes) -> Floats:
+        """Return the probability of each category, in NumPy, shape (category, ...)."""
+        steps = [np.broadcast_to(magnitudes[name], np.shape(f)) for name in self._names]
+        thresholds = np.cumsum(steps, axis=0)
+        up_to = special.expit(thresholds - f)
+        edges = np.zeros((1, *up_to.shape[1:])), np.ones((1, *up_to.shape[1:]))
+        return np.diff(np.concatenate([edges[0], up_to, edges[1]]), axis=0)
 
     def quantile(self, level: Floats, f: Floats, magnitudes: Magnitudes, bounds: Bounds) -> Floats:  # noqa: ARG002
         """Return quantiles of observations, in NumPy."""

@@ -1,7 +1,8 @@
 """Figures of the chains of the population parameters."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -29,7 +30,7 @@ def rank(table: xr.Dataset) -> Figure:
     """
     parameters = [str(name) for name in table["parameter"].values]
     with style.look():
-        drawing, panels = _panels(len(parameters), table.attrs)
+        drawing, panels = small_panels(len(parameters), table.attrs)
         edges = np.linspace(0, 1, table.sizes["bin"] + 1)
         for panel, name in zip(panels, parameters, strict=True):
             _ranks(panel, table.sel(parameter=name), edges)
@@ -66,7 +67,7 @@ def trace(table: xr.Dataset) -> Figure:
         that many draws take little room.
     """
     with style.look():
-        drawing, panels = _panels(len(table.data_vars), table.attrs)
+        drawing, panels = small_panels(len(table.data_vars), table.attrs)
         for panel, (name, draws) in zip(panels, table.data_vars.items(), strict=True):
             for number, chain in enumerate(draws.values):
                 colour = style.CHAINS[number % len(style.CHAINS)]
@@ -77,7 +78,8 @@ def trace(table: xr.Dataset) -> Figure:
     return drawing
 
 
-def _panels(count: int, attrs: dict[str, object]) -> tuple[Figure, list[Axes]]:
+def small_panels(count: int, attrs: Mapping[Any, Any]) -> tuple[Figure, list[Axes]]:
+    """Make a figure with so many panels that share their horizontal axis."""
     columns = min(COLUMNS, count)
     rows = math.ceil(count / columns)
     drawing = style.figure(0.55 + 1.3 * rows)

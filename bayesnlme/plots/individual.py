@@ -28,9 +28,10 @@ def individual_fits(table: xr.Dataset, *, output: str | None = None) -> Figure:
     Figure
         Points: observations; triangles: censored ones, at the limit. Line: median of the
         individual prediction; dark band: its interval; light band: interval of a new observation;
-        ticks on the time axis: doses.
+        ticks on the time axis: doses. Of a fit without draws, line: the prediction at the mode of
+        the random effects; dashed line: without them.
     """
-    name = style.chosen_output(output, table.attrs["units"])
+    name = style.chosen_output(output, dict.fromkeys(table.attrs["outputs"], ""))
     subjects = table.attrs["subjects"]
     columns = min(COLUMNS, len(subjects))
     rows = math.ceil(len(subjects) / columns)
@@ -65,15 +66,34 @@ def _subject(panel: Axes, table: xr.Dataset, subject: str, output: str) -> None:
         time, curve["new_lower"].values, curve["new_upper"].values,
         color=style.SKY, alpha=0.28, linewidth=0, label=f"new observation, {percent}",
     )  # fmt: skip
-    panel.fill_between(
-        time, curve["lower"].values, curve["upper"].values,
-        color=style.BLUE, alpha=0.38, linewidth=0, label=f"prediction, {percent}",
-    )  # fmt: skip
-    panel.plot(time, curve["median"].values, color=style.BLUE, linewidth=1.1, label="median")
+    if "median" in curve:
+        panel.fill_between(
+            time, curve["lower"].values, curve["upper"].values,
+            color=style.BLUE, alpha=0.38, linewidth=0, label=f"prediction, {percent}",
+        )  # fmt: skip
+        panel.plot(time, curve["median"].values, color=style.BLUE, linewidth=1.1, label="median")
+    else:
+        panel.plot(
+            time, curve["typical"].values, color=style.ORANGE, linewidth=0.9, linestyle="--",
+            label="typical prediction",
+        )  # fmt: skip
+        panel.plot(
+            time,
+            curve["mode"].values,
+            color=style.BLUE,
+            linewidth=1.1,
+            label="individual prediction",
+        )
     style.draw_observed(
         panel, observed["observation_time"].values, observed["value"].values,
         observed["mark"].values, linestyle="none", color=style.INK, markersize=2.8,
     )  # fmt: skip
+    mark_doses(panel, table, subject)
+    name_subject(panel, subject)
+
+
+def mark_doses(panel: Axes, table: xr.Dataset, subject: str) -> None:
+    """Mark a subject's doses on the time axis."""
     doses = table["dose_time"].values[table["dose_subject"].values == subject]
     if doses.size:  # an empty line that is not clipped spoils the layout
         panel.plot(
@@ -81,6 +101,10 @@ def _subject(panel: Axes, table: xr.Dataset, subject: str, output: str) -> None:
             markeredgewidth=1.3, transform=panel.get_xaxis_transform(), clip_on=False,
             label="dose",
         )  # fmt: skip
+
+
+def name_subject(panel: Axes, subject: str) -> None:
+    """Write a subject's name above its panel."""
     panel.set_title(f"Subject {_short(subject)}", loc="left", pad=3)
 
 
@@ -101,19 +125,20 @@ def observed_vs_predicted(table: pd.DataFrame, *, output: str | None = None) -> 
     Returns
     -------
     Figure
-        Left: against the individual prediction with its interval. Right: against the prediction
-        with the subject's doses and covariates and no random effects. The line is equality.
-        Triangles: censored observations, at the limit.
+        Left: against the individual prediction, of draws with its interval. Right: against the
+        prediction with the subject's doses and covariates and no random effects. The line is
+        equality. Triangles: censored observations, at the limit.
     """
     name = style.chosen_output(output, table.attrs["units"])
     rows = table[table["output"] == name]
     with style.look():
         drawing = style.figure(3.7)
         left, right = drawing.subplots(1, 2, sharex=True, sharey=True)
-        left.hlines(
-            rows["value"], rows["lower"], rows["upper"],
-            color=style.SKY, linewidth=1.2, alpha=0.7, zorder=1,
-        )  # fmt: skip
+        if "lower" in rows:
+            left.hlines(
+                rows["value"], rows["lower"], rows["upper"],
+                color=style.SKY, linewidth=1.2, alpha=0.7, zorder=1,
+            )  # fmt: skip
         ends = _ends(rows)
         for panel, column in ((left, "individual"), (right, "typical")):
             panel.plot(ends, ends, color=style.MUTED, linewidth=0.9, zorder=2)

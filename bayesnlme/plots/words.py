@@ -9,12 +9,33 @@ def individual_fits(table: xr.Dataset, output: str) -> str:
     """Describe the figure of the individual fits."""
     mine = table["observation_output"].values == output
     values, marked = table["value"].values[mine], table["mark"].values[mine]
+    interval = percent(table.attrs["interval"])
+    lines = (
+        f"the median individual prediction as a line, with the {interval} intervals of the "
+        "prediction and of a new observation as bands."
+        if "median" in table
+        else "the prediction at the mode of the random effects as a line, that without them dashed,"
+        f" and the {interval} interval of a new observation as a band."
+    )
     return (
         f"Small multiples of {output} against time, one panel for each of "
         f"{len(table.attrs['subjects'])} subjects: {values.size} observations as points "
-        f"({_range(values, table.attrs['units'][output])}), the median individual prediction as a "
-        f"line, with the {percent(table.attrs['interval'])} intervals of the prediction and of a "
-        f"new observation as bands.{_apart(int((marked != '').sum()))}"
+        f"({_range(values, table.attrs['units'][output])}), {lines}"
+        f"{_apart(int((marked != '').sum()))}"
+    )
+
+
+def category_probabilities(table: xr.Dataset, output: str) -> str:
+    """Describe the figure of each subject's probabilities of categories."""
+    mine = table["observation_output"].values == output
+    points = table["output"].values == output
+    categories = np.unique(table["category"].values[points])
+    mean = float(table["probability"].values[mine].mean())
+    return (
+        f"Small multiples of the probability of {categories.size} categories of {output} against "
+        f"time, one panel for each of {len(table.attrs['subjects'])} subjects, with "
+        f"{int(mine.sum())} observations as points; what was observed had a probability of "
+        f"{mean:.2f} on average."
     )
 
 
@@ -32,6 +53,28 @@ def observed_vs_predicted(table: pd.DataFrame, output: str) -> str:
         f"(correlation {typical:.2f}), each with the line of equality."
         f"{_apart(len(rows) - len(exact))}"
     )
+
+
+def residuals(table: pd.DataFrame, output: str) -> str:
+    """Describe the figure of the weighted residuals."""
+    values = table.loc[table["output"] == output, "CWRES"].dropna()
+    beyond = int((values.abs() > 1.96).sum())
+    return (
+        f"Scatter plots of conditional weighted residuals of {output} against the typical "
+        "prediction and against time, of individual weighted residuals against the individual "
+        f"prediction, and of the former against normal quantiles. {beyond} of {len(values)} "
+        f"conditional weighted residuals lie beyond 1.96; their mean is {values.mean():.2f} and "
+        f"their SD {values.std():.2f}."
+    )
+
+
+def search_trace(table: pd.DataFrame) -> str:
+    """Describe the figure of a search."""
+    lines = f"{table.shape[1]} panels with lines against {len(table) - 1} steps"
+    if "ofv" not in table:
+        return f"{lines}: each estimate after each iteration."
+    first, last = table["ofv"].iloc[[0, -1]]
+    return f"{lines}: the OFV, from {first:.1f} to {last:.1f}, and each estimate."
 
 
 def predictive_check(table: xr.Dataset, output: str) -> str:

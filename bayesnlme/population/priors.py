@@ -30,6 +30,9 @@ from bayesnlme.errors import ModelError, did_you_mean
 DEFAULT_LOG_SD = 1.0
 """SD of the log of a positive typical value that was given as a number."""
 
+WIDEST_RSE = 2.0
+"""A relative standard error above it, 200 %, was meant in percent."""
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class Prior:
@@ -140,6 +143,28 @@ class Fixed:
         return {"fixed": self.value, **source_entry(self.source)}
 
 
+def relative_error(rse: object, what: str) -> float:
+    """Take a relative standard error, a fraction; refuse what can only be meant in percent.
+
+    Raises
+    ------
+    ModelError
+        If it is not positive, or above 2.
+    """
+    value = finite_number(rse, f"{what}: rse")
+    if value <= 0:
+        raise ModelError(
+            f"{what}: rse={value:g} must be a positive fraction, such as 0.2 for 20 %. What is "
+            "known exactly is bn.fixed(value)."
+        )
+    if value > WIDEST_RSE:
+        raise ModelError(
+            f"{what}: rse={value:g} is a relative standard error of {100 * value:g} %. Write "
+            f"rse={value / 100:g} for {value:g} %; a prior so wide is stated by bn.Prior."
+        )
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class Typical:
     """State a typical value with its relative standard error.
@@ -160,9 +185,7 @@ class Typical:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", finite_number(self.value, "bn.typical"))
-        object.__setattr__(self, "rse", finite_number(self.rse, "bn.typical: rse"))
-        if self.rse <= 0:
-            raise ModelError(f"rse={self.rse!r} must be a positive fraction, such as 0.5 for 50 %.")
+        object.__setattr__(self, "rse", relative_error(self.rse, "bn.typical"))
         source_text(self.source, "bn.typical")
 
     def __repr__(self) -> str:

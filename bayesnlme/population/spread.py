@@ -35,6 +35,7 @@ from bayesnlme.population.priors import (
     Typical,
     finite_number,
     prior_from_value,
+    relative_error,
     rounded,
     source_entry,
     source_text,
@@ -76,13 +77,7 @@ class Spread:
         if self.rse is None and self.form == "sd":
             raise ModelError("bn.sd needs rse=; a standard deviation without one is a number.")
         if self.rse is not None:
-            rse = finite_number(self.rse, f"{self._called}: rse")
-            if rse <= 0:
-                raise ModelError(
-                    f"{self._called}: rse={rse:g} must be a positive fraction, such as 0.2 for "
-                    "20 %. What is known exactly is bn.fixed(standard deviation)."
-                )
-            object.__setattr__(self, "rse", rse)
+            object.__setattr__(self, "rse", relative_error(self.rse, self._called))
         source_text(self.source, self._called)
 
     def __repr__(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,11 @@ _LAYERS = {names.SUBJECTS: "random effects", names.OCCASIONS: "occasion effects"
 type Rows = list[dict[str, Any]]
 
 
-def verdict(convergence: Convergence) -> str:
-    """Return the verdict without the word that the banner already says."""
-    words = convergence.verdict.removeprefix("NOT CONVERGED. ").removeprefix("Converged: ")
-    return words[:1].upper() + words[1:]
+def verdict(told: str) -> str:
+    """Return a verdict without the word that the banner already says."""
+    words = told.removeprefix("NOT CONVERGED. ").removeprefix("Converged: ")
+    begins_with_a_name = not words.split(" ", 1)[0].isalpha()
+    return words if begins_with_a_name else words[:1].upper() + words[1:]
 
 
 def opening(fit: Fit, table: pd.DataFrame, convergence: Convergence) -> str:
@@ -42,23 +43,28 @@ def opening(fit: Fit, table: pd.DataFrame, convergence: Convergence) -> str:
     )
     if not fit.converged:
         return f"{text} No estimate is quoted here, because the fit is not a final result."
-    sentences = [text, *_typical_sentence(fit, table), *_variability_sentence(fit, table)]
-    return " ".join(sentences)
+    what = f"medians with {percent(INTERVAL)} intervals"
+    words = estimates_in_words(fit, table, "median", what)
+    return " ".join([text, *words, *subjects_in_words(fit, table)])
 
 
-def _typical_sentence(fit: Fit, table: pd.DataFrame) -> Iterator[str]:
+def estimates_in_words(fit: Fit, table: pd.DataFrame, column: str, what: str) -> Iterator[str]:
+    """Tell the typical values, with their intervals where there are any."""
     known = [name for name in fit.model.parameters if names.typical(name) in table.index]
     parts = []
     for name in known:
         row: Mapping[Any, Any] = table.loc[names.typical(name)].to_dict()
         unit = f" {row['unit']}" if row["unit"] else ""
-        span = f"{number(row['lower'])} to {number(row['upper'])}"
-        parts.append(f"{name} is {number(row['median'])}{unit} ({span})")
+        span = ""
+        if np.isfinite(row.get("lower", np.nan)):
+            span = f" ({number(row['lower'])} to {number(row['upper'])})"
+        parts.append(f"{name} is {number(row[column])}{unit}{span}")
     if parts:
-        yield f"The typical value of {listing(parts)}: medians with {percent(INTERVAL)} intervals."
+        yield f"The typical value of {listing(parts)}: {what}."
 
 
-def _variability_sentence(fit: Fit, table: pd.DataFrame) -> Iterator[str]:
+def subjects_in_words(fit: Fit, table: pd.DataFrame) -> Iterator[str]:
+    """Tell how much subjects differ."""
     shares = {name: table["cv_percent"].get(f"{names.OMEGA}[{name}]") for name in fit.model.effects}
     parts = [
         f"{share:.0f} % in {name}"
@@ -125,10 +131,17 @@ def check_table(found: Convergence) -> Rows:
 
 def parameter_groups(fit: Fit, table: pd.DataFrame) -> list[tuple[str, Rows]]:
     """Return the parameter table under headings, the numbers written out."""
-    kinds = {name: _kind(fit.model, str(name)) for name in table.index}
+    return grouped(fit.model, table, _row)
+
+
+def grouped(
+    model: Model, table: pd.DataFrame, write: Callable[[str, pd.Series], dict[str, str]]
+) -> list[tuple[str, Rows]]:
+    """Return the rows of a table of parameters under headings, as `write` writes them."""
+    kinds = {name: _kind(model, str(name)) for name in table.index}
     headings = dict.fromkeys(kinds.values())
     return [
-        (heading, [_row(str(name), table.loc[name]) for name in kinds if kinds[name] == heading])
+        (heading, [write(str(name), table.loc[name]) for name in kinds if kinds[name] == heading])
         for heading in headings
     ]
 

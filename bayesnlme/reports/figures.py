@@ -9,13 +9,18 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from bayesnlme.diagnostics.categories import category_outputs
+from bayesnlme.diagnostics.category_curves import category_probabilities
 from bayesnlme.diagnostics.chains import population_draws, rank_counts
 from bayesnlme.diagnostics.checks import predictive_checks
 from bayesnlme.diagnostics.individual import individual_predictions, observed_vs_predicted
 from bayesnlme.diagnostics.predictive import compared_outputs
+from bayesnlme.diagnostics.residuals import residuals
+from bayesnlme.diagnostics.search import search_trace
 from bayesnlme.diagnostics.survival import without_curve
-from bayesnlme.plots import individual, predictive, style, words
+from bayesnlme.plots import individual, predictive, search, style, words
+from bayesnlme.plots.category_curves import category_probabilities as probability_plot
 from bayesnlme.plots.chains import rank, trace
+from bayesnlme.plots.residuals import residuals as residual_plot
 from bayesnlme.reports.numbers import listing, percent
 from bayesnlme.results.fit import Fit
 
@@ -70,21 +75,80 @@ def chain_pictures(fit: Fit) -> list[Picture]:
     ]
 
 
+def search_pictures(fit: Fit) -> list[Picture]:
+    """Draw the way of the search, where there was one."""
+    if not fit.likelihood.maximised:
+        return []
+    table = search_trace(fit)
+    caption = "OFV and estimates after each step."
+    if "ofv" not in table:
+        caption = "Estimates after each iteration; from the dotted line on they are averaged."
+    elif fit.method["priors"]:
+        caption = "OFV, with the priors' part, and estimates after each step."
+    return [picture(search.search_trace(table), words.search_trace(table), caption)]
+
+
+def residual_pictures(fit: Fit) -> list[Picture]:
+    """Draw the weighted residuals, a figure for each output."""
+    table = residuals(fit)
+    if "CWRES" not in table:
+        return []
+    caption = (
+        "CWRES: residuals around the model linear in the random effects at their modes, "
+        "decorrelated; about standard normal where the model holds. IWRES: residuals of the "
+        "individual prediction over the residual SD. Dashed lines hold 95 % of normal residuals."
+    )
+    return [
+        picture(residual_plot(table, output=each), words.residuals(table, each), caption)
+        for each in fit.data.outputs
+    ]
+
+
 def individual_pictures(fit: Fit) -> list[Picture]:
     """Draw the individual fits of at most some subjects, a figure for each output."""
-    if not compared_outputs(fit):
-        return []
     names = spread(fit.data.subjects, MOST_SUBJECTS)
-    table = individual_predictions(fit, subjects=names, points=POINTS)
     chosen = "All subjects" if len(names) == fit.data.n_subjects else (
         f"{len(names)} of the {fit.data.n_subjects} subjects, evenly spread over the table"
     )  # fmt: skip
-    caption = (
-        f"{chosen}, on the same axes. Line: posterior median of the individual prediction; dark "
-        f"band: its {percent(table.attrs['interval'])} interval; light band: the "
-        f"{percent(table.attrs['interval'])} interval of a new observation of the same subject "
-        "(equal-tailed, pointwise)."
+    curves = _curves(fit, names, chosen) if compared_outputs(fit) else []
+    return [*curves, *(_probabilities(fit, names, chosen) if category_outputs(fit) else [])]
+
+
+def _probabilities(fit: Fit, names: list[str], chosen: str) -> list[Picture]:
+    table = category_probabilities(fit, subjects=names, points=POINTS)
+    lines = (
+        f"posterior median with its {percent(table.attrs['interval'])} interval"
+        if fit.has_draws
+        else "at the mode of the subject's random effects, dashed without them"
     )
+    caption = (
+        f"{chosen}, on the same axes. Lines: probability of each category, {lines}. Points: what "
+        "was observed, on the line of its category, so that the highest are the most probable; of "
+        "two categories at 0 and 1."
+    )
+    return [
+        picture(
+            probability_plot(table, output=output),
+            words.category_probabilities(table, output),
+            caption,
+        )
+        for output in category_outputs(fit)
+    ]
+
+
+def _curves(fit: Fit, names: list[str], chosen: str) -> list[Picture]:
+    table = individual_predictions(fit, subjects=names, points=POINTS)
+    interval = percent(table.attrs["interval"])
+    lines = (
+        f"Line: posterior median of the individual prediction; dark band: its {interval} interval; "
+        f"light band: the {interval} interval of a new observation of the same subject "
+        "(equal-tailed, pointwise)."
+        if fit.has_draws
+        else "Line: prediction at the mode of the subject's random effects; dashed line: with its "
+        f"doses and covariates and without random effects; band: {interval} interval of a new "
+        "observation at the estimates and the mode, whose uncertainty it leaves out."
+    )
+    caption = f"{chosen}, on the same axes. {lines}"
     return [
         picture(
             individual.individual_fits(table, output=output),
@@ -100,11 +164,16 @@ def agreement_pictures(fit: Fit) -> list[Picture]:
     if not compared_outputs(fit):
         return []
     table = observed_vs_predicted(fit)
+    left = (
+        "its posterior median with the "
+        f"{percent(table.attrs['interval'])} equal-tailed interval (IPRED)."
+        if fit.has_draws
+        else "at the mode of the random effects (IPRED)."
+    )
     caption = (
-        "Left: against the individual prediction, its posterior median with the "
-        f"{percent(table.attrs['interval'])} equal-tailed interval. Right: against the typical "
-        "prediction, with the subject's doses and covariates and every random effect at zero. "
-        "The line is equality."
+        f"Left: against the individual prediction, {left} Right: against the typical prediction, "
+        "with the subject's doses and covariates and every random effect at zero (PRED). The line "
+        "is equality."
     )
     return [
         picture(
@@ -139,7 +208,10 @@ def _caption(fit: Fit, table: xr.Dataset, output: str) -> str:
     interval, failed = percent(table.attrs["interval"]), table.attrs["failed"]
     studies = (
         f"in {table.attrs['replicates']} simulated studies, each with new subjects from the "
-        "population and another posterior draw, with the doses, times and covariates of the table."
+        f"population{' and another posterior draw' * fit.has_draws}, with the doses, times and "
+        "covariates of the table."
+        + " All are drawn at the estimates, whose uncertainty they leave out."
+        * (not fit.has_draws)
     )
     lost = f" A further {failed} could not be solved and were left out." * bool(failed)
     if "category" in table:
@@ -191,8 +263,8 @@ def left_out(fit: Fit) -> str:
     sentences = []
     if categories := list(category_outputs(fit)):
         sentences.append(
-            f"No figures of {listing(categories)}: the observations are categories, and the "
-            "prediction is the logit or the probability of one."
+            f"{listing(categories)} is not drawn against its prediction, which is no category but "
+            "the logit or the probability of one."
         )
     if events := list(fit.model.events):
         sentences.append(

@@ -1,14 +1,15 @@
-"""The posterior report: one HTML page that needs nothing but itself."""
+"""The report of a fit: one HTML page that needs nothing but itself."""
 
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import pandas as pd
 from markupsafe import Markup
 
 from bayesnlme._files import write_whole
 from bayesnlme.data.summary import as_html
-from bayesnlme.reports import content, figures
+from bayesnlme.reports import content, figures, likelihood
 from bayesnlme.reports.equations import shown_sections
 from bayesnlme.reports.numbers import percent
 from bayesnlme.results.fit import Fit, require_fit
@@ -16,13 +17,14 @@ from bayesnlme.results.status import Status
 
 _BANNERS = {
     Status.CONVERGED: ("sound", "Converged"),
+    Status.AT_BOUND: ("sound", "Converged at a bound"),
     Status.NOT_CONVERGED: ("unsound", "Not converged"),
     Status.INTERRUPTED: ("unsound", "Interrupted"),
 }
 
 
 def report(fit: Fit, path: str | Path, *, title: str | None = None) -> Path:
-    """Write the posterior report of a fit.
+    """Write the report of a fit: of its posterior, or of its likelihood.
 
     Parameters
     ----------
@@ -44,7 +46,8 @@ def report(fit: Fit, path: str | Path, *, title: str | None = None) -> Path:
         If the file cannot be written.
     """
     require_fit(fit)
-    page = render(fit, title or f"{fit.model.name}: posterior report")
+    what = "posterior" if fit.has_draws else fit.likelihood.title
+    page = render(fit, title or f"{fit.model.name}: {what} report")
     return write_whole(path, lambda part: part.write_text(page, encoding="utf-8"))
 
 
@@ -62,22 +65,16 @@ def render(fit: Fit, title: str) -> str:
 
 def _content(fit: Fit) -> dict[str, Any]:
     table = fit.summary(interval=content.INTERVAL)
-    convergence = fit.convergence
     tone, word = _BANNERS[fit.status]
     return {
+        "sampled": fit.has_draws,
         "tone": tone,
         "word": word,
         "final": fit.converged,
-        "verdict": content.verdict(convergence),
-        "opening": content.opening(fit, table, convergence),
         "equations": shown_sections(fit.model),
         "model_text": repr(fit.model),
-        "priors": content.prior_table(fit.model),
         "data": Markup(as_html(fit.data)),  # noqa: S704  escapes what it is given
         "findings": content.finding_table(fit),
-        "checks": content.check_table(convergence),
-        "chains": figures.chain_pictures(fit),
-        "groups": content.parameter_groups(fit, table),
         "interval": percent(content.INTERVAL),
         "known": content.known_values(fit.model),
         "individual": figures.individual_pictures(fit),
@@ -85,7 +82,37 @@ def _content(fit: Fit) -> dict[str, Any]:
         "left_out": figures.left_out(fit),
         "unchecked": figures.unchecked(fit),
         "predictive": figures.predictive_pictures(fit),
-        "loo": content.loo_summary(fit),
         "provenance": content.provenance(fit),
         "recipe": content.recipe(fit),
+        **(_of_draws(fit, table) if fit.has_draws else _of_estimates(fit, table)),
+    }
+
+
+def _of_draws(fit: Fit, table: pd.DataFrame) -> dict[str, Any]:
+    convergence = fit.convergence
+    return {
+        "verdict": content.verdict(convergence.verdict),
+        "opening": content.opening(fit, table, convergence),
+        "priors": content.prior_table(fit.model),
+        "checks": content.check_table(convergence),
+        "search": figures.chain_pictures(fit),
+        "groups": content.parameter_groups(fit, table),
+        "loo": content.loo_summary(fit),
+    }
+
+
+def _of_estimates(fit: Fit, table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "verdict": content.verdict(fit.verdict),
+        "opening": likelihood.opening(fit, table),
+        "priors": content.prior_table(fit.model) if likelihood.priors_count(fit) else [],
+        "checks": likelihood.check_table(fit),
+        "search": figures.search_pictures(fit),
+        "groups": likelihood.parameter_groups(fit, table),
+        "maximised": fit.likelihood.maximised,
+        "criteria": likelihood.criteria(fit),
+        "shrinkage": likelihood.shrinkage_table(fit),
+        "correlation": likelihood.correlation_table(fit),
+        "residuals": figures.residual_pictures(fit),
+        "unweighted": likelihood.unweighted(fit),
     }

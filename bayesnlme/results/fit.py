@@ -12,11 +12,11 @@ import xarray as xr
 
 from bayesnlme import names
 from bayesnlme.data import Dataset
-from bayesnlme.errors import FitError
+from bayesnlme.errors import FitError, did_you_mean
 from bayesnlme.model.model import Model
 from bayesnlme.results import store, summary
 from bayesnlme.results.convergence import Convergence, assess
-from bayesnlme.results.likelihood import CovarianceKind, Likelihood
+from bayesnlme.results.likelihood import CovarianceKind, Likelihood, require_kind
 from bayesnlme.results.status import Status
 
 
@@ -144,6 +144,9 @@ class Fit:
             ``shrinkage_percent``, ``unit``; without ``se`` to ``upper`` where the likelihood was
             evaluated at given estimates. ``.attrs`` holds the interval and the status.
         """
+        require_kind(covariance)
+        if self.has_draws and covariance != "hessian":
+            raise FitError(f"covariance={covariance!r} is of estimates, and this fit has draws.")
         if self.has_draws:
             table = summary.tabulate(self.model, self.posterior, self.data.units, interval)
         else:
@@ -194,11 +197,12 @@ class Fit:
 
         Raises
         ------
-        KeyError
+        FitError
             If the model has no such parameter.
         """
         if parameter not in self.model.parameters:
-            raise KeyError(parameter)
+            near = did_you_mean(str(parameter), self.model.parameters)
+            raise FitError(f"The model has no parameter {parameter!r}. {near}")
         return self.tree["posterior" if self.has_draws else "individual"].to_dataset()[parameter]
 
     @property

@@ -147,6 +147,19 @@ class Likelihood:
         counted = random * np.log(self.data.n_subjects) + fixed * np.log(self.data.n_observations)
         return self.ofv + float(counted)
 
+    def criteria(self) -> pd.Series:
+        """Return OFV, AIC and BIC by name, with their variants."""
+        return pd.Series(
+            {
+                "OFV": self.ofv,
+                "OFV without n log 2 pi": self.ofv_without_constant,
+                "AIC": self.aic,
+                "AICc": self.aicc,
+                "BIC": self.bic,
+                "BICc": self.bicc,
+            }
+        )
+
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the entries of the vector of parameters, on their unconstrained scales."""
@@ -173,10 +186,8 @@ class Likelihood:
         FitError
             If there is no such kind, or the likelihood was evaluated at given estimates.
         """
+        require_kind(kind)
         self._require_maximum("standard errors")
-        known = get_args(CovarianceKind.__value__)
-        if kind not in known:
-            raise FitError(f"There is no covariance {kind!r}. {did_you_mean(str(kind), known)}")
         if kind != "hessian" and self.data.n_subjects <= self.n_parameters:
             raise FitError(
                 f"The covariance {kind!r} needs more subjects than parameters, and there are "
@@ -313,6 +324,8 @@ class Likelihood:
 
     def table(self, interval: float, kind: CovarianceKind) -> pd.DataFrame:
         """Tabulate the estimates; see :meth:`bayesnlme.results.fit.Fit.summary`."""
+        if kind != "hessian":
+            self._require_maximum("standard errors")
         estimates = self.estimates()
         columns: dict[str, Any] = {"estimate": estimates}
         if self.maximised:
@@ -338,7 +351,7 @@ class Likelihood:
 
     def _require_maximum(self, what: str) -> None:
         if not self.maximised:
-            raise FitError(f"{self.title} evaluates given estimates: there are no {what} of them.")
+            raise FitError(f"{self.title} maximises no likelihood: there are no {what}.")
 
     def _interval(
         self, estimates: pd.Series, errors: pd.Series, interval: float
@@ -393,6 +406,19 @@ class Likelihood:
             for effect in self.model.parameters[owner].covariates
         }
         return parameter.startswith(tuple(typical | moved))
+
+
+def require_kind(kind: object) -> None:
+    """Refuse what is no kind of covariance.
+
+    Raises
+    ------
+    FitError
+        Saying what there is.
+    """
+    known = get_args(CovarianceKind.__value__)
+    if kind not in known:
+        raise FitError(f"There is no covariance {kind!r}. {did_you_mean(str(kind), known)}")
 
 
 def _spread(values: Floats) -> float:

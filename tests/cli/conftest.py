@@ -82,7 +82,7 @@ def calls(monkeypatch, made_fit):
         asked.append({"model": model, "data": data, "method": method, "seed": seed})
         if isinstance(asked.answer, BaseException):
             raise asked.answer
-        return replace(made_fit, status=asked.answer)
+        return replace(asked.made or made_fit, status=asked.answer)
 
     def report(found, page):
         page.write_text(f"<p>{found.verdict}</p>")
@@ -95,7 +95,7 @@ def calls(monkeypatch, made_fit):
 
 
 class Calls(list):
-    answer = Status.CONVERGED
+    answer, made = Status.CONVERGED, None
 
 
 @pytest.fixture

@@ -9,10 +9,15 @@ import pytest
 import xarray as xr
 
 import bayesnlme
+from bayesnlme.cli.fitting import METHODS
+from bayesnlme.cli.methods import ESTIMATORS
 from bayesnlme.data import read_data
 from bayesnlme.errors import FitError
 from bayesnlme.inference import nuts
+from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
+from bayesnlme.inference.mode import Mode
 from bayesnlme.inference.nuts import NUTS
+from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.model.examples import theophylline_model
 from bayesnlme.model.toml import read_model, reading_options
 from bayesnlme.results.fit import load
@@ -77,6 +82,8 @@ def test_the_module_is_the_command():
         ["fit", "m.toml", "d.csv", "--target-accept", "1"],
         ["fit", "m.toml", "d.csv", "--seed", "-1"],
         ["fit", "m.toml", "d.csv", "--draws", "many"],
+        ["fit", "m.toml", "d.csv", "--method", "nlme"],
+        ["fit", "m.toml", "d.csv", "--method", "saem", "--smoothing", "10"],
         ["check"],
         ["check", "a.csv", "b.csv"],
         ["check", "a.toml", "b.toml"],
@@ -108,6 +115,68 @@ def test_fit_passes_every_option_on(run, calls, files, tmp_path):
     assert calls[0]["seed"] == 9
     assert calls[0]["model"] == theophylline_model()
     assert calls[0]["data"].units["AMT"] == "mg"
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("nuts --draws 20", NUTS(draws=20)),
+        ("fo", FO()),
+        ("foce --starts 3", FOCE(interaction=False, starts=3)),
+        ("focei --priors", FOCE(interaction=True, priors=True)),
+        ("laplace", Laplace()),
+        ("quadrature --points 5 --starts 2", Quadrature(points=5, starts=2)),
+        ("saem --burn-in 30 --smoothing 40 --chains 2", SAEM(burn_in=30, smoothing=40, chains=2)),
+        ("mode", Mode()),
+    ],
+)
+def test_every_method_has_its_name_and_options(run, calls, files, tmp_path, words, wanted):
+    assert run("fit", *files, "-o", tmp_path, "--method", *words.split()).exit_code == 0
+    assert calls[0]["method"] == wanted
+
+
+def test_methods_and_options_are_those_of_the_classes():
+    for each in ESTIMATORS.values():
+        known = {option.name for option in fields(METHODS[each.called])}
+        assert {*each.options, *each.settings} <= known
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("focei --draws 10", "--draws is an option of nuts; focei has --starts, --priors."),
+        ("laplace --points 3", "--points is an option of quadrature; laplace has --starts, --pri"),
+        ("nuts --starts 3", "--starts is an option of fo, foce, focei, laplace, quadrature; nuts"),
+        ("mode --priors", "--priors is an option of fo, foce, focei, laplace, quadrature, saem;"),
+        ("saem --start foce", "--start is an option of nuts; saem has --burn-in, --smoothing, --"),
+    ],
+)
+def test_options_of_another_method_are_refused(run, calls, files, words, told):
+    result = run("fit", *files, "--method", *words.split())
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.replace("│", " ").split())
+    assert not calls
+
+
+def test_a_likelihood_is_told_by_estimates_criteria_and_times(
+    run, calls, files, tmp_path, foce_fit
+):
+    calls.made = foce_fit
+    result = run("fit", *files, "-o", tmp_path, "--method", "focei")
+    assert result.exit_code == 0
+    assert load(tmp_path / "theo.nc").ofv == foce_fit.ofv
+    table = pd.read_csv(tmp_path / "theo_summary.csv", index_col="parameter")
+    np.testing.assert_allclose(table["rse_percent"], foce_fit.summary()["rse_percent"])
+    assert f"OFV {foce_fit.ofv:.3f}, OFV without" in result.stdout
+    for words in ("Converged: FOCEI", "RSE %", "shrinkage %", "Wald 95%", "s to search, "):
+        assert words in result.stdout
+    assert "R-hat" not in result.stdout
+
+
+def test_a_likelihood_at_a_bound_is_a_final_result(run, calls, files, tmp_path, foce_fit):
+    calls.made, calls.answer = foce_fit, Status.AT_BOUND
+    assert run("fit", *files, "-o", tmp_path, "--method", "foce").exit_code == 0
+    assert load(tmp_path / "theo.nc").status is Status.AT_BOUND
 
 
 def test_fit_writes_the_fit_the_table_and_the_report(run, calls, files, tmp_path, made_fit):

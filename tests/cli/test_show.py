@@ -51,6 +51,14 @@ def test_the_table_of_parameters_fits_a_small_terminal(made_fit):
     assert max(map(len, text.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("status", ["converged", "not converged", "interrupted"])
-def test_only_a_converged_fit_is_green(status):
-    assert ("green" in str(show.verdict("words", status).style)) == (status == "converged")
+@pytest.mark.parametrize(
+    ("status", "colour"),
+    [
+        ("converged", "green"),
+        ("converged at a bound", "yellow"),
+        ("not converged", "red"),
+        ("interrupted", "red"),
+    ],
+)
+def test_only_a_converged_fit_is_green(status, colour):
+    assert colour in str(show.verdict("words", status).style)

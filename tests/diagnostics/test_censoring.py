@@ -113,10 +113,10 @@ def test_categories_have_no_quantiles(category):
         predictive_check(category, seed=1)
 
 
-def test_the_report_leaves_figures_of_categories_out_with_a_sentence(category):
+def test_the_report_leaves_predictions_of_categories_out_with_a_sentence(category):
     text = page.render(category, "binary")
-    assert text.count("No figures of conc: the observations are categories") == 1
-    assert figures.individual_pictures(category) == []
+    assert text.count("conc is not drawn against its prediction, which is no category") == 1
+    assert figures.agreement_pictures(category) == []
 
 
 def test_counts_are_drawn_like_concentrations(fit, handmade):

@@ -252,8 +252,8 @@ def test_loo_leaves_the_start_of_risk_out(once):
 
 def test_individual_tables_leave_events_out(once):
     assert observed_vs_predicted(once, draws=10).empty
-    table = individual_predictions(once, points=5, draws=10)
-    assert table.sizes["point"] == table.sizes["observation"] == 0
+    with pytest.raises(bn.FitError, match="Every output is a category or a time to an event"):
+        individual_predictions(once, points=5, draws=10)
 
 
 def texts(figure):

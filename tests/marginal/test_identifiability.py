@@ -56,6 +56,33 @@ def test_parameters_that_only_a_product_knows():
     assert "one observation" not in found.message
 
 
+def test_a_flat_space_of_several_directions_is_told_once():
+    """Of a product of three, two can change freely; another pair is told apart from them."""
+    model = line(
+        lambda t, p: p.a + p.b * p.c * p.d * t + p.e * p.f * t**2,
+        a=bn.Normal(5.0, iiv=2.0), b=bn.LogNormal(2.0), c=bn.LogNormal(0.5), d=bn.LogNormal(1.0),
+        e=bn.LogNormal(1.0), f=bn.LogNormal(1.0),
+    )  # fmt: skip
+    found = warnings_of(model, REPEATED)
+    assert [each.code for each in found] == ["W_NOT_IDENTIFIED"] * 2
+    told = {each.message.split(" tell ")[1].split(" apart: ")[0]: each for each in found}
+    assert set(told) == {"d_pop, c_pop and b_pop", "f_pop and e_pop"}
+    three = told["d_pop, c_pop and b_pop"]
+    assert "change together in 2 ways" in three.message
+    assert three.remedy.startswith("Fix 2 of them")
+    assert told["f_pop and e_pop"].remedy.startswith("Fix one of them")
+
+
+def test_variability_between_subjects_cannot_be_learnt_from_one():
+    model = line(lambda t, p: p.a + p.b * t, a=bn.Normal(5.0, iiv=2.0), b=bn.LogNormal(2.0))
+    alone = table(ID=[1] * 6, TIME=np.arange(6.0), DV=np.arange(6.0))
+    found = [each for each in warnings_of(model, alone) if each.code == "W_ONE_SUBJECT"]
+    assert len(found) == 1
+    assert "(omega[a])" in found[0].message
+    known = model.replace(parameters={"a": bn.Normal(5.0, iiv=bn.fixed(2.0)), "b": bn.Normal(2.0)})
+    assert not [each for each in warnings_of(known, alone) if each.code == "W_ONE_SUBJECT"]
+
+
 def test_a_parameter_that_nothing_depends_on():
     model = line(lambda t, p: p.a + p.b * t, a=bn.Normal(5.0, iiv=2.0), b=bn.LogNormal(2.0))
     early = table(ID=np.repeat([1, 2], 2), TIME=[0.0] * 4, DV=[4.0, 5, 6, 7])

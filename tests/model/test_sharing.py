@@ -199,7 +199,7 @@ def test_parameters_of_two_kinds_share_by_a_scale():
         ),
         (
             lambda: model_of(iiv=bn.shared("A")).replace(correlated=[("A", "B")]),
-            "B has no random effect of its own",
+            "B shares the random effect of A, so that they move together already. Name A alone",
         ),
         (lambda: bn.shared(3), "3 names no parameter"),
         (lambda: bn.shared("A", scale="1"), "bn.shared: scale: '1' is neither a number"),

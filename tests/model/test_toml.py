@@ -324,6 +324,27 @@ def test_a_wrong_entry_of_the_catalogue_is_refused(line, changed, message):
     assert message in str(refused.value)
 
 
+def test_all_wrong_entries_are_told_at_once():
+    text = CATALOGUE
+    for right, wrong in (
+        ("ka = {typical = 1.0}", 'ka = {typical = "a", iiv = "b", unti = "1/h"}'),
+        ("Q = {typical = 2.0}", "Q = {iiv = true}"),
+        ("baseline = true", "baseline = 1"),
+        ("proportional = 0.1", 'proportional = "0.1"'),
+    ):
+        assert right in text
+        text = text.replace(right, wrong)
+    with pytest.raises(ModelError) as refused:
+        parse_model(text)
+    words = str(refused.value).removeprefix("model: ")
+    told = [line.split(": ")[0] for line in words.splitlines()]
+    assert told == [
+        "parameters.ka.unti", "parameters.ka.typical", "parameters.ka.iiv",
+        "parameters.Q.typical", "parameters.Q.iiv",
+        "structure.baseline", "observations.conc.proportional",
+    ]  # fmt: skip
+
+
 def test_equations_are_read_and_written():
     model = parse_model(SECOND)
     assert model.structure.compartments == ("depot", "central", "pca")
@@ -422,7 +443,8 @@ priors = st.one_of(
     st.builds(lambda a, b: Prior("Gamma", alpha=a, beta=b), numbers, numbers),
     st.just(Prior("LogNormal", mu=0, sigma=0.5)),
 )
-typicals = st.one_of(priors, st.builds(lambda v, r: typical(v, rse=r), numbers, numbers))
+errors = st.floats(0.01, 2)
+typicals = st.one_of(priors, st.builds(lambda v, r: typical(v, rse=r), numbers, errors))
 names = st.text(min_size=1, max_size=8).filter(str.strip)
 coefficients = st.one_of(
     st.none(), st.floats(-3, 3), st.just(Prior("Normal", mu=0, sigma=1)), numbers.map(fixed)

@@ -32,6 +32,17 @@ def test_ordered_probabilities_are_differences_of_the_logistic_and_add_up_to_one
     assert found.sum() == pytest.approx(1.0, abs=1e-13)
 
 
+def test_probabilities_are_those_of_the_density():
+    f = np.array([-3.0, 0.2, 4.0])
+    for outcome, categories, magnitudes in (
+        (bn.binary(), [0.0, 1.0], {}),
+        (ORDERED, [1.0, 2.0, 3.0, 4.0], CUTS),
+    ):
+        found = outcome.probabilities(f, magnitudes)
+        expected = [np.exp(log_density(outcome, categories, each, magnitudes)) for each in f]
+        np.testing.assert_allclose(found.T, expected, rtol=1e-12)
+
+
 def test_a_far_category_keeps_its_log_probability():
     """σ(a) - σ(b) for large f is exp(a) - exp(b)."""
     found = log_density(ORDERED, [2.0], 900.0, CUTS)

@@ -99,6 +99,9 @@ def test_every_form_survives_a_file(iiv):
     [
         (lambda: bn.cv(0), "bn.cv: 0 must be positive"),
         (lambda: bn.cv(30, rse=0), "rse=0 must be a positive fraction"),
+        (lambda: bn.cv(30, rse=20), "bn.cv: rse=20 is a relative standard error of 2000 %. Write "),
+        (lambda: bn.sd(0.3, rse=5), "Write rse=0.05 for 5 %"),
+        (lambda: bn.typical(2.8, rse=20), "bn.typical: rse=20 is a relative standard error of 2"),
         (lambda: bn.variance(-0.1), "bn.variance: -0.1 must be positive"),
         (lambda: bn.sd(math.nan, rse=0.1), "bn.sd: nan is not a finite number"),
         (lambda: bn.Normal(250.0, iiv=bn.cv(30)), "Normal iiv: a CV of 30 % says nothing"),

@@ -1,12 +1,14 @@
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from bayesnlme.data.filling import Filled
 from bayesnlme.errors import StoreError
 from bayesnlme.model.toml import parse_model
-from bayesnlme.reports import content, figures, page
+from bayesnlme.reports import content, figures, likelihood, page
+from bayesnlme.reports.numbers import MINUS, number
 from bayesnlme.results.status import Status
 
 EVIL = "<script>alert(1)</script>"
@@ -156,3 +158,89 @@ def test_is_replaced_whole_or_not_at_all(fit, tmp_path, monkeypatch):
 def test_figures_are_the_same_every_time(fit, text):
     for each in figures.predictive_pictures(fit):
         assert each.source in text
+
+
+@pytest.fixture(scope="module")
+def estimated_text(foce_fit):
+    return page.render(foce_fit, "estimates")
+
+
+def test_a_likelihood_has_every_section_and_figure(estimated_text):
+    reader = read(estimated_text)
+    sections = [attrs["id"] for tag, attrs in reader.tags if tag == "section"]
+    assert sections == [
+        "model", "priors", "data", "convergence", "parameters", "likelihood",
+        "individual", "residuals", "predictive", "provenance",
+    ]  # fmt: skip
+    assert sum(tag == "img" for tag, _ in reader.tags) == 5
+    assert reader.missing_alt == 0
+    targets = {attrs["href"] for tag, attrs in reader.tags if tag == "a"}
+    assert targets == {f"#{each}" for each in sections}
+    test_loads_nothing_and_runs_nothing(estimated_text)
+
+
+def test_a_likelihood_is_told_in_numbers_and_words(estimated_text, foce_fit):
+    words = " ".join("".join(read(estimated_text).words).split())
+    table = foce_fit.summary()
+    row = table.loc["CL_pop"]
+    for told in (
+        "FOCEI maximised the likelihood of the model made linear around each subject's mode.",
+        f"CL is {number(row['estimate'])} L/h ({number(row['lower'])} to {number(row['upper'])})",
+        f"{number(row['rse_percent'], 2)} %",
+        f"OFV {foce_fit.ofv:.3f}",
+        f"AIC{foce_fit.aic:.3f}",
+        f"{table.loc['omega[V]', 'shrinkage_percent']:.0f} %",
+        f"{foce_fit.likelihood.condition_number():.2f}",
+        "Priors take no part in this fit",
+        "All are drawn at the estimates",
+        "method=bn.FOCE(starts=1, priors=False,",
+    ):
+        assert told in words
+    for foreign in ("R-hat", "posterior median", "Cross-validation", "another posterior draw"):
+        assert foreign not in words
+
+
+def test_correlations_of_estimates_are_a_triangle(foce_fit):
+    found = likelihood.correlation_table(foce_fit)
+    expected = foce_fit.likelihood.correlation()
+    assert found["names"] == list(expected.columns[:-1])
+    name, values = found["rows"][-1]
+    assert name == "conc_proportional"
+    told = [float(each["text"].replace(MINUS, "-")) for each in values]
+    np.testing.assert_allclose(told, expected.iloc[-1, :-1], atol=0.005)
+    assert [each["text"] for each in found["rows"][0][1][1:]] == [""] * 7
+
+
+def test_a_likelihood_at_a_bound_is_final_and_says_so(bound_fit):
+    shown = page.render(bound_fit, "bound")
+    assert ("body", {"class": "sound"}) in read(shown).tags
+    assert "Converged at a bound" in shown
+    assert "no standard errors there" in shown
+    groups = likelihood.parameter_groups(bound_fit, bound_fit.summary())
+    rows = {each["name"]: each for _, group in groups for each in group}
+    assert rows["omega[a]"]["se"] == rows["omega[a]"]["interval"] == ""
+    assert "omega[a]" not in likelihood.correlation_table(bound_fit)["names"]
+
+
+def test_a_joint_mode_counts_its_priors_and_cannot_look_final(mode_fit):
+    shown = page.render(mode_fit, "mode")
+    assert ("body", {"class": "unsound"}) in read(shown).tags
+    assert "omega[ka] is" in content.verdict(mode_fit.verdict)
+    assert 'class="origin default"' in shown
+    assert "No standard errors belong to these estimates" in shown
+    assert "The typical value of" not in shown
+
+
+def test_a_likelihood_at_given_estimates_has_its_monte_carlo_error(weighed_fit):
+    words = "".join(read(page.render(weighed_fit, "weighed")).words)
+    assert "evaluated at given estimates, by importance sampling" in words
+    assert f"± {number(weighed_fit.likelihood.ofv_error, 2)}" in words
+    assert f"{float(weighed_fit.likelihood.pareto_k.max()):.2f}" in words
+
+
+def test_without_normal_outcomes_there_are_no_residuals(foce_fit):
+    tree = foce_fit.tree.copy()
+    tree["residuals"] = tree["residuals"].to_dataset()[["PRED", "IPRED"]]
+    bare = replace(foce_fit, tree=tree)
+    assert figures.residual_pictures(bare) == []
+    assert likelihood.unweighted(bare).startswith("No weighted residuals: the residual error")

@@ -151,7 +151,7 @@ def test_bfmi_compares_the_energy_with_its_changes(fit):
 
 def test_individual_parameters(fit):
     assert fit.individual("ka").dims == ("chain", "draw", "subject")
-    with pytest.raises(KeyError):
+    with pytest.raises(bn.FitError, match="no parameter 'kb'"):
         fit.individual("kb")
 
 

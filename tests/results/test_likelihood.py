@@ -142,7 +142,29 @@ def test_scores_need_more_subjects_than_parameters(model, data):
         fit.summary(covariance="sandwich")
 
 
-def test_what_needs_draws_says_so(foce_fit):
-    for ask in (bn.loo, bn.diagnostics.observed_vs_predicted):
-        with pytest.raises(bn.FitError, match="FOCE gives estimates and no draws"):
-            ask(foce_fit)
+def test_a_kind_of_covariance_is_refused_where_it_means_nothing(foce_fit, weighed_fit, fit):
+    for each in (foce_fit, weighed_fit, fit):
+        with pytest.raises(bn.FitError, match="no covariance 'robust'"):
+            each.summary(covariance="robust")
+    with pytest.raises(bn.FitError, match="importance sampling maximises no likelihood"):
+        weighed_fit.summary(covariance="sandwich")
+    with pytest.raises(bn.FitError, match="covariance='scores' is of estimates"):
+        fit.summary(covariance="scores")
+    with pytest.raises(bn.FitError, match=r"no parameter 'Cl'\. Did you mean 'CL'"):
+        foce_fit.individual("Cl")
+
+
+def test_criteria_by_name(foce_fit):
+    found = foce_fit.likelihood.criteria()
+    assert found["OFV"] == foce_fit.ofv
+    assert found["OFV without n log 2 pi"] == foce_fit.likelihood.ofv_without_constant
+    assert (found["AIC"], found["BIC"]) == (foce_fit.aic, foce_fit.bic)
+    assert (found["AICc"], found["BICc"]) == (foce_fit.likelihood.aicc, foce_fit.likelihood.bicc)
+
+
+@pytest.mark.parametrize("kind", ["mode_fit", "weighed_fit"])
+def test_estimates_that_are_no_maximum_have_no_errors(kind, request):
+    fit = request.getfixturevalue(kind)
+    for ask in (fit.likelihood.covariance, lambda: fit.likelihood.trace):
+        with pytest.raises(bn.FitError, match="maximises no likelihood: there are no"):
+            ask()
