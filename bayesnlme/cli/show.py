@@ -82,7 +82,8 @@ def count_words(findings: Iterable[Finding]) -> str:
 def parameter_table(summary: Any, *, width: int) -> Table:
     """Lay out the table that :meth:`Fit.summary` made; fewer columns where the line is short."""
     wide = width >= WIDE
-    shown = {key: _STATISTICS[key] for key in _STATISTICS if wide or key not in _FOR_WIDE_LINES}
+    there = {key: title for key, title in _STATISTICS.items() if key in summary}
+    shown = {key: title for key, title in there.items() if wide or key not in _FOR_WIDE_LINES}
     caption = f"lower and upper: {summary.attrs['interval']} posterior interval"
     table = Table(box=SIMPLE_HEAD, pad_edge=False, caption=caption, caption_style="dim")
     table.add_column("", no_wrap=True)

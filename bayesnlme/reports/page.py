@@ -76,7 +76,9 @@ def _content(fit: Fit) -> dict[str, Any]:
         "data": Markup(as_html(fit.data)),  # noqa: S704  escapes what it is given
         "findings": content.finding_table(fit),
         "checks": content.check_table(convergence),
-        "chains": figures.chain_pictures(fit),
+        "chains": figures.chain_pictures(fit) if fit.has_chains else [],
+        "no_chains": content.without_chains(fit),
+        "chain_columns": content.chain_columns(table),
         "groups": content.parameter_groups(fit, table),
         "interval": percent(content.INTERVAL),
         "known": content.known_values(fit.model),
