@@ -163,7 +163,7 @@ def _approximated(
     own = weights_of_approximation(function, chart, found, count=method.draws + SPARE, rng=rng)
     weighed = weigh(conditional, chart, (places, found), count=method.points, rng=rng, watch=watch)
     group = _judged(found, own, weighed)
-    if weighed.log_shares.size:
+    if places.effects.size:
         coords = {names.SUBJECT: list(population.data.subjects)}
         tails = {"subject_k": (names.SUBJECT, weighed.subject_tails())}
         group = group.assign(tails).assign_coords(coords)

@@ -76,7 +76,8 @@ def _accuracy(draws: xr.Dataset, ess: float | None) -> dict[str, Mapping[Any, An
     if np.isnan(ess):
         return {}
     spread = draws.std(("chain", "draw"), ddof=1)
-    return {"mcse_mean": spread * np.sqrt(1.0 / ess + 1.0 / draws.sizes["draw"])}
+    count = draws.sizes["chain"] * draws.sizes["draw"]
+    return {"mcse_mean": spread * np.sqrt(1.0 / ess + 1.0 / count)}
 
 
 def cv_percent[Draws: (xr.DataArray, xr.Dataset)](omega: Draws) -> Draws:
