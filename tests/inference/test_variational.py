@@ -176,7 +176,7 @@ def test_the_same_seed_gives_the_same_bits(table):
 def ridge():
     """Make a product of three parameters that the data know, each of which they do not."""
     unknown = bn.Prior("Normal", mu=0.0, sigma=3.0)
-    structure = bn.curve(lambda t, p: 4.0 + p.a * p.b * p.c * t, output="level")
+    structure = bn.curve(lambda t, p: p.a * p.b * p.c * (1.0 + t), output="level")
     return line(parameters=dict.fromkeys("abc", bn.Normal(unknown)), structure=structure)
 
 
@@ -195,8 +195,9 @@ def refused(table):
     return bn.fit(ridge(), table, method=bn.Variational(draws=500), seed=1, progress=False)
 
 
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto")
 def test_a_ridge_is_refused(refused, tmp_path):
-    """No normal distribution stands for it: k is 0.74 to 0.81 on three seeds."""
+    """No normal distribution stands for it: k is 0.73 to 1.08 on three seeds."""
     assert refused.status is bn.Status.NOT_CONVERGED
     assert not refused.converged
     found = refused.convergence
