@@ -15,8 +15,9 @@ too heavy a tail: :math:`W_s`, which every answer rests on, and
 :math:`W_s \, w_{sim} / \sum_m w_{sim}`, by which the effects of subject i are averaged.
 
 Points are drawn in rounds. The proposal of the first is the normal approximation with tails of
-Student's t, those of the next have the weighted mean and covariance of all before, and all points
-are weighed by the mixture of the proposals [Cornuet2012]_.
+Student's t, nowhere narrower than Laplace's, because that of the largest bound is too narrow. Those
+of the next have the weighted mean and covariance of all before, and all points are weighed by the
+mixture of the proposals [Cornuet2012]_.
 """
 
 from collections.abc import Callable
@@ -194,7 +195,8 @@ def weigh(
     """
     places, found = approximation
     subjects = _Subjects(conditional, chart, places)
-    proposals = [_Proposal(mean=found.mean[places.theta], root=np.diag(found.sd[places.theta]))]
+    widened = np.maximum(found.sd[places.theta], 1.0)
+    proposals = [_Proposal(mean=found.mean[places.theta], root=np.diag(widened))]
     each, draws = count // ROUNDS, FIRST if places.effects.size else 1
     drawn: list[Floats] = []
     targets: list[float] = []
