@@ -33,6 +33,7 @@ _HOMES = {
     "Solver": "bayesnlme.odes.solver",
     "Status": "bayesnlme.results.status",
     "StoreError": "bayesnlme.errors",
+    "Variational": "bayesnlme.inference.variational",
     "additive": "bayesnlme.observation.continuous",
     "audit_solver": "bayesnlme.diagnostics.solver_audit",
     "binary": "bayesnlme.observation.categories",

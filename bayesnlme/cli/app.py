@@ -76,8 +76,8 @@ Method = Annotated[
     MethodName,
     typer.Option(
         metavar="NAME",
-        help="Draws from the posterior (nuts), estimates of the largest likelihood (fo, foce, "
-        "focei, laplace, quadrature, saem), or the joint posterior mode (mode).",
+        help="Draws from the posterior (nuts, variational), estimates of the largest likelihood "
+        "(fo, foce, focei, laplace, quadrature, saem), or the joint posterior mode (mode).",
     ),
 ]
 AskedDraws = Annotated[

@@ -17,6 +17,7 @@ from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
 from bayesnlme.inference.mode import Mode
 from bayesnlme.inference.nuts import NUTS
 from bayesnlme.inference.saem_options import SAEM
+from bayesnlme.inference.variational import Variational
 from bayesnlme.model.examples import theophylline_model
 from bayesnlme.model.matching import table_findings
 from bayesnlme.model.model import Model
@@ -25,7 +26,9 @@ from bayesnlme.reports.page import report
 from bayesnlme.results.fit import Fit
 from bayesnlme.results.status import Status
 
-METHODS = {each.name: each for each in (NUTS, FO, FOCE, Laplace, Quadrature, SAEM, Mode)}
+METHODS = {
+    each.name: each for each in (NUTS, Variational, FO, FOCE, Laplace, Quadrature, SAEM, Mode)
+}
 _CODES = {
     Status.CONVERGED: FINE,
     Status.AT_BOUND: FINE,
@@ -35,6 +38,8 @@ _CODES = {
 _TIMES = {
     "compile": "to compile",
     "search": "to search",
+    "approximate": "to approximate",
+    "weigh": "to weigh",
     "sample": "to sample",
     "likelihood": "for the likelihood",
 }

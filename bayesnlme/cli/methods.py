@@ -12,6 +12,7 @@ class MethodName(StrEnum):
     """What ``--method`` takes."""
 
     NUTS = "nuts"
+    VARIATIONAL = "variational"
     FO = "fo"
     FOCE = "foce"
     FOCEI = "focei"
@@ -45,6 +46,7 @@ ESTIMATORS = {
         called="NUTS",
         options=("draws", "tune", "chains", "target_accept", "cores", "parametrization", "start"),
     ),
+    MethodName.VARIATIONAL: Estimator(called="Variational", options=("draws",)),
     MethodName.FO: Estimator(called="FO", options=_SEARCH),
     MethodName.FOCE: Estimator(called="FOCE", options=_SEARCH, settings={"interaction": False}),
     MethodName.FOCEI: Estimator(called="FOCE", options=_SEARCH, settings={"interaction": True}),
@@ -61,7 +63,7 @@ def foreign(name: MethodName, given: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> foreign(MethodName.MODE, {"draws": 10})
-    '--draws is an option of nuts; mode has no options.'
+    '--draws is an option of nuts, variational; mode has no options.'
     """
     known = ESTIMATORS[name].options
     for option in given:

@@ -9,7 +9,7 @@ from bayesnlme._types import Floats
 from bayesnlme.diagnostics.labels import labels
 from bayesnlme.errors import FitError
 from bayesnlme.results import summary
-from bayesnlme.results.fit import Fit
+from bayesnlme.results.fit import Fit, require_chains
 
 RANK_BINS = 20
 RANK_INTERVAL = 0.99
@@ -56,7 +56,13 @@ def rank_counts(fit: Fit, *, bins: int = RANK_BINS) -> xr.Dataset:
         ``count``, dims (parameter, chain, bin); ``expected``; ``lower`` and ``upper``, dim
         ``parameter``: the interval that holds a count of a well-mixed chain with the probability
         in ``.attrs["interval"]``; ``fraction``, the middle of each bin in (0, 1).
+
+    Raises
+    ------
+    FitError
+        If the draws do not come from chains, or no population parameter was estimated.
     """
+    require_chains(fit)
     draws = population_draws(fit)
     if not draws:
         raise FitError("No population parameter was estimated: there are no ranks to count.")

@@ -15,6 +15,7 @@ from bayesnlme.inference.fit import Method, fit, require_method
 from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
 from bayesnlme.inference.nuts import NUTS
 from bayesnlme.inference.saem_options import SAEM
+from bayesnlme.inference.variational import Variational
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.model.model import Model
 from bayesnlme.results.fit import Fit
@@ -174,7 +175,8 @@ def compare_estimators(
         The table.
     methods : sequence of methods, optional
         Unless given: FO, FOCE with and without interaction, Laplace, quadrature with as many points
-        as 1000 nodes allow (none above six random effects of a subject), and NUTS.
+        as 1000 nodes allow (none above six random effects of a subject), SAEM, the variational
+        approximation and NUTS.
     seed : int
         Seed of every fit.
     progress : bool
@@ -222,7 +224,7 @@ def _all_methods(population: Population) -> list[Method]:
     dimensions = Conditional(population).n_effects
     points = [each for each in POINTS if each**dimensions <= MOST_NODES]
     exact = [Quadrature(points=points[0])] if points else []
-    return [FO(), FOCE(interaction=False), FOCE(), Laplace(), *exact, SAEM(), NUTS()]
+    return [FO(), FOCE(interaction=False), FOCE(), Laplace(), *exact, SAEM(), Variational(), NUTS()]
 
 
 def _unused(title: str, taken: set[str]) -> str:

@@ -60,6 +60,11 @@ class Places:
     kinds: Integers
 
     @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return int(self.theta.size + self.there.sum())
+
+    @property
     def there(self) -> Booleans:
         """Which effects each subject has, shape (subject, effect)."""
         return self.effects >= 0

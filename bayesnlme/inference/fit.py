@@ -23,7 +23,9 @@ from bayesnlme.inference.nuts import NUTS, Draws, sample
 from bayesnlme.inference.progress import IterationProgress, SearchProgress
 from bayesnlme.inference.saem_fit import fit_by_saem
 from bayesnlme.inference.saem_options import SAEM
+from bayesnlme.inference.variational import Variational, approximate_posterior
 from bayesnlme.model.model import Model
+from bayesnlme.results.approximation import judge_weights
 from bayesnlme.results.convergence import assess
 from bayesnlme.results.fit import Fit
 from bayesnlme.results.status import Status
@@ -40,7 +42,7 @@ RECORDED_PACKAGES = (
     "xarray",
 )
 
-type Method = NUTS | LikelihoodMethod | SAEM | ImportanceSampling | Mode
+type Method = NUTS | Variational | LikelihoodMethod | SAEM | ImportanceSampling | Mode
 
 
 def fit(
@@ -59,7 +61,7 @@ def fit(
         The model.
     data : Dataset
         The table.
-    method : NUTS, FO, FOCE, Laplace, Quadrature, SAEM, ImportanceSampling or Mode, optional
+    method : NUTS, Variational, FO, FOCE, Laplace, Quadrature, SAEM, ImportanceSampling or Mode
         The estimator and its options; ``NUTS()`` unless stated.
     seed : int
         Seed of every random number. The same seed gives the same draws to the last bit, on one
@@ -87,6 +89,8 @@ def fit(
     population = build(model, data)
     if isinstance(chosen, NUTS):
         found = _sampled(population, chosen, seed=int(seed), progress=progress)
+    elif isinstance(chosen, Variational):
+        found = _approximated(population, chosen, seed=int(seed), progress=progress)
     elif isinstance(chosen, LikelihoodMethod):
         found = _maximised(population, chosen, seed=int(seed), progress=progress)
     elif isinstance(chosen, SAEM):
@@ -128,7 +132,29 @@ type _Found = tuple[Status, dict[str, xr.Dataset], Mapping[str, float]]
 
 def _sampled(population: Population, method: NUTS, *, seed: int, progress: bool) -> _Found:
     draws = sample(population, method, seed=seed, progress=progress)
-    return _status(draws), _groups(population, draws, seed), draws.seconds
+    groups = {
+        "posterior": draws.posterior,
+        "sample_stats": draws.sample_stats,
+        **_predictions(population, draws.posterior, seed),
+    }
+    status, groups, seconds = _with_data(population, (_status(draws), groups, draws.seconds))
+    centred = groups["constant_data"].assign(_centring(population, draws))
+    return status, {**groups, "constant_data": centred}, seconds
+
+
+def _approximated(
+    population: Population, method: Variational, *, seed: int, progress: bool
+) -> _Found:
+    with IterationProgress(method.title, shown=progress) as bar:
+        draws = approximate_posterior(population, method, seed=seed, watch=bar.update)
+    sound = judge_weights(draws.approximation, method.draws).passed
+    groups = {
+        "posterior": draws.posterior,
+        "approximation": draws.approximation,
+        **_predictions(population, draws.posterior, seed),
+    }
+    status = Status.CONVERGED if sound else Status.NOT_CONVERGED
+    return _with_data(population, (status, groups, draws.seconds))
 
 
 def _maximised(
@@ -159,15 +185,11 @@ def _status(draws: Draws) -> Status:
     return Status.CONVERGED if sound else Status.NOT_CONVERGED
 
 
-def _groups(population: Population, draws: Draws, seed: int) -> dict[str, xr.Dataset]:
+def _predictions(population: Population, posterior: xr.Dataset, seed: int) -> dict[str, xr.Dataset]:
     rng = np.random.default_rng(seed)
     return {
-        "posterior": draws.posterior,
-        "sample_stats": draws.sample_stats,
-        "log_likelihood": log_likelihood(population, draws.posterior),
-        "posterior_predictive": draw_observations(population, draws.posterior, rng),
-        "observed_data": observed_data(population),
-        "constant_data": _constant(population.data).assign(_centring(population, draws)),
+        "log_likelihood": log_likelihood(population, posterior),
+        "posterior_predictive": draw_observations(population, posterior, rng),
     }
 
 

@@ -41,7 +41,13 @@ class Modes:
     found: Booleans
 
 
-def find_modes(conditional: Conditional, theta: Floats, start: Floats | None = None) -> Modes:
+def find_modes(
+    conditional: Conditional,
+    theta: Floats,
+    start: Floats | None = None,
+    *,
+    most_iterations: int = MOST_ITERATIONS,
+) -> Modes:
     """Find each subject's mode.
 
     A Newton step is halved until the density grows; a Hessian that is not that of a mode is bent to
@@ -55,6 +61,8 @@ def find_modes(conditional: Conditional, theta: Floats, start: Floats | None = N
         Population parameters.
     start : array, shape (subject, effect), optional
         Where to start; a subject with a larger density at zero starts there.
+    most_iterations : int
+        Newton steps at the most; `spread` is that before the last.
     """
     z = conditional.no_effects if start is None else start.copy()
     h, slope = conditional.density(theta, z)
@@ -64,7 +72,7 @@ def find_modes(conditional: Conditional, theta: Floats, start: Floats | None = N
     step_size = first_difference(conditional)
     limit = max(DECREMENT, conditional.roughness**2)
     curved = np.isfinite(h)
-    for _ in range(MOST_ITERATIONS):
+    for _ in range(most_iterations):
         spread, curved = _spread(conditional, theta, (z, spread), step_size)
         step = np.einsum("nij,nkj,nk->ni", spread, spread, slope)
         decrement = 0.5 * np.einsum("ni,ni->n", step, slope)

@@ -15,11 +15,17 @@ from bayesnlme.model.model import Model
 from bayesnlme.model.toml import write_model
 from bayesnlme.population.priors import Fixed
 from bayesnlme.reports.numbers import MINUS, listing, number, percent, several, whole
-from bayesnlme.results.convergence import BFMI_LIMIT, ESS_PER_CHAIN, RHAT_LIMIT, Convergence
+from bayesnlme.results.approximation import Judgement
 from bayesnlme.results.fit import Fit
 
 INTERVAL = 0.95
 _LAYERS = {names.SUBJECTS: "random effects", names.OCCASIONS: "occasion effects"}
+
+_OF_CHAINS: Mapping[str, tuple[str, Callable[[float], str]]] = {
+    "rhat": ("R-hat", "{:.3f}".format),
+    "ess_bulk": ("ESS bulk", whole),
+    "ess_tail": ("ESS tail", whole),
+}
 
 type Rows = list[dict[str, Any]]
 
@@ -31,15 +37,14 @@ def verdict(told: str) -> str:
     return words if begins_with_a_name else words[:1].upper() + words[1:]
 
 
-def opening(fit: Fit, table: pd.DataFrame, convergence: Convergence) -> str:
+def opening(fit: Fit, table: pd.DataFrame, convergence: Judgement) -> str:
     """Say in a paragraph what was fitted and, if the fit is final, what came out."""
     data, how = fit.data, fit.method
     outputs = listing(list(data.outputs))
     text = (
         f"{fit.model.name} describes {several(data.n_observations, 'observation')} of {outputs} in "
-        f"{several(data.n_subjects, 'subject')}. Its posterior distribution was sampled by "
-        f"{how['name']} with {several(convergence.chains, 'chain')} of "
-        f"{several(convergence.draws, 'draw')} after warm-up."
+        f"{several(data.n_subjects, 'subject')}. Its posterior distribution was "
+        f"{convergence.source}, by {how['name']}."
     )
     if not fit.converged:
         return f"{text} No estimate is quoted here, because the fit is not a final result."
@@ -108,25 +113,16 @@ def finding_table(fit: Fit) -> Rows:
     ]
 
 
-def check_table(found: Convergence) -> Rows:
+def check_table(found: Judgement) -> Rows:
     """List the numbers behind the verdict, each with its limit."""
-    wanted = ESS_PER_CHAIN * found.chains
-    checks = (
-        ("Largest R-hat", f"{found.rhat_max:.4f}", f"below {RHAT_LIMIT}",
-         found.rhat_max < RHAT_LIMIT, found.rhat_worst),
-        ("Smallest effective sample size, bulk", whole(found.ess_bulk_min), f"at least {wanted}",
-         found.ess_bulk_min >= wanted, found.ess_worst),
-        ("Smallest effective sample size, tail", whole(found.ess_tail_min), f"at least {wanted}",
-         found.ess_tail_min >= wanted, ""),
-        ("Divergent transitions", str(found.divergences), "none", found.divergences == 0, ""),
-        ("Transitions with a failed solve", str(found.failures), "none", found.failures == 0, ""),
-        ("Smallest E-BFMI", f"{found.bfmi_min:.2f}", f"at least {BFMI_LIMIT}",
-         found.bfmi_min >= BFMI_LIMIT, ""),
-        ("Transitions at the greatest tree depth", str(found.depth_hits), "few (costs time only)",
-         None, ""),
-    )  # fmt: skip
-    keys = ("what", "value", "limit", "passed", "where")
-    return [dict(zip(keys, each, strict=True)) for each in checks]
+    return [each._asdict() for each in found.checks]
+
+
+def without_chains(fit: Fit) -> str:
+    """Say why there are no figures of chains."""
+    if fit.has_chains:
+        return ""
+    return "The draws come from weights and not from chains: there are no ranks or traces."
 
 
 def parameter_groups(fit: Fit, table: pd.DataFrame) -> list[tuple[str, Rows]]:
@@ -182,10 +178,13 @@ def _row(name: str, row: pd.Series) -> dict[str, str]:
         "unit": row["unit"],
         "interval": f"{number(row['lower'])} to {number(row['upper'])}",
         "cv": "" if np.isnan(row["cv_percent"]) else f"{row['cv_percent']:.0f} %",
-        "rhat": f"{row['rhat']:.3f}",
-        "bulk": whole(row["ess_bulk"]),
-        "tail": whole(row["ess_tail"]),
+        **{title: write(row[name]) for name, (title, write) in _OF_CHAINS.items() if name in row},
     }
+
+
+def chain_columns(table: pd.DataFrame) -> list[str]:
+    """Return the titles of the columns of the parameter table that only chains have."""
+    return [title for name, (title, _) in _OF_CHAINS.items() if name in table]
 
 
 def known_values(model: Model) -> list[str]:

@@ -5,8 +5,9 @@ least 100 a chain [Vehtari2021]_, no divergent transition and E-BFMI of at least
 [Betancourt2016]_.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import arviz as az
 import numpy as np
@@ -20,6 +21,26 @@ BFMI_LIMIT = 0.3
 
 LOST = "lost_chains"
 """Attribute of ``sample_stats``: of how many chains `Convergence.lost` tells."""
+
+
+class Check(NamedTuple):
+    """One number behind a verdict.
+
+    Attributes
+    ----------
+    what, value, limit : str
+        What it is, the number as written, and what is wanted.
+    passed : bool or None
+        None for what is told and not judged.
+    where : str
+        What it belongs to, if that is not the whole fit.
+    """
+
+    what: str
+    value: str
+    limit: str
+    passed: bool | None
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +116,43 @@ class Convergence:
         return (
             f" In the warm-up {many} in a mode with less than a millionth of the mass found, and "
             "went on from the others."
+        )
+
+    @property
+    def source(self) -> str:
+        """Where the draws come from, to go on with "Its posterior distribution was"."""
+        return (
+            f"sampled with {_several(self.chains, 'chain')} of {_several(self.draws, 'draw')} "
+            "after warm-up"
+        )
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The numbers behind the verdict, each with its limit."""
+        wanted = ESS_PER_CHAIN * self.chains
+        enough = f"at least {wanted}"
+        return (
+            Check("Largest R-hat", f"{self.rhat_max:.4f}", f"below {RHAT_LIMIT}",
+                  self.rhat_max < RHAT_LIMIT, self.rhat_worst),
+            Check("Smallest effective sample size, bulk", f"{self.ess_bulk_min:.0f}", enough,
+                  self.ess_bulk_min >= wanted, self.ess_worst),
+            Check("Smallest effective sample size, tail", f"{self.ess_tail_min:.0f}", enough,
+                  self.ess_tail_min >= wanted),
+            Check("Divergent transitions", str(self.divergences), "none", self.divergences == 0),
+            Check("Transitions with a failed solve", str(self.failures), "none",
+                  self.failures == 0),
+            Check("Smallest E-BFMI", f"{self.bfmi_min:.2f}", f"at least {BFMI_LIMIT}",
+                  self.bfmi_min >= BFMI_LIMIT),
+            Check("Transitions at the greatest tree depth", str(self.depth_hits),
+                  "few (costs time only)", None),
+        )  # fmt: skip
+
+    def interrupted(self, asked: Mapping[str, Any]) -> str:
+        """Return the verdict on a run that was stopped before all that was asked for."""
+        words = " ".join(self.problems) or "Nothing is wrong with them so far."
+        return (
+            f"INTERRUPTED: {self.chains} chains of {self.draws} draws, where "
+            f"{asked['chains']} of {asked['draws']} were asked for. {words}"
         )
 
     def _problems(self) -> Iterator[str]:
@@ -210,3 +268,7 @@ def _worst(found: dict[str, float], *, largest: bool) -> str:
     """Return the name of the worst entry; NaN is the worst of all."""
     sign = 1 if largest else -1
     return max(found, key=lambda name: (np.isnan(found[name]), sign * found[name]))
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}{'s' * (count != 1)}"

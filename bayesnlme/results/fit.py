@@ -15,6 +15,7 @@ from bayesnlme.data import Dataset
 from bayesnlme.errors import FitError, did_you_mean
 from bayesnlme.model.model import Model
 from bayesnlme.results import store, summary
+from bayesnlme.results.approximation import Judgement, judge_weights
 from bayesnlme.results.convergence import Convergence, assess
 from bayesnlme.results.likelihood import CovarianceKind, Likelihood, require_kind
 from bayesnlme.results.status import Status
@@ -38,8 +39,9 @@ class Fit:
         How it ended.
     tree : xarray.DataTree
         ArviZ's tree: posterior, sample_stats, log_likelihood, posterior_predictive,
-        observed_data, constant_data. Of a likelihood: estimates, likelihood, individual,
-        residuals, observed_data, constant_data.
+        observed_data, constant_data. Of draws by weights ``approximation`` stands for
+        ``sample_stats``. Of a likelihood: estimates, likelihood, individual, residuals,
+        observed_data, constant_data.
     provenance : mapping
         Hashes of model and data, versions, flags, times.
     """
@@ -60,6 +62,11 @@ class Fit:
     def has_draws(self) -> bool:
         """Whether there are draws of a posterior; otherwise a likelihood was maximised."""
         return "posterior" in self.tree.children
+
+    @property
+    def has_chains(self) -> bool:
+        """Whether the draws come from chains; otherwise, if there are any, from weights."""
+        return "sample_stats" in self.tree.children
 
     @property
     def posterior(self) -> xr.Dataset:
@@ -105,9 +112,15 @@ class Fit:
         return self.likelihood.bic
 
     @property
-    def convergence(self) -> Convergence:
-        """The verdict on the draws."""
-        return assess(self.posterior, self.tree["sample_stats"].to_dataset())
+    def convergence(self) -> Judgement:
+        """The verdict on the draws: on chains, or on an approximation by its weights.
+
+        Both have ``passed``, ``problems``, ``verdict`` and ``checks``.
+        """
+        posterior = self.posterior
+        if self.has_chains:
+            return assess(posterior, self.tree["sample_stats"].to_dataset())
+        return judge_weights(self.tree["approximation"].to_dataset(), posterior.sizes["draw"])
 
     @property
     def converged(self) -> bool:
@@ -138,7 +151,9 @@ class Fit:
             A row for each typical value, covariate coefficient, random-effect SD, correlation and
             residual magnitude. Of a posterior the columns ``mean``, ``sd``, ``median``, ``lower``,
             ``upper`` (equal-tailed), ``cv_percent`` (the coefficient of variation that an SD on the
-            log scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``.
+            log scale stands for), ``unit``, ``rhat``, ``ess_bulk``, ``ess_tail``, ``mcse_mean``;
+            without ``rhat`` and ``ess`` where the draws are no chains, and without ``mcse_mean``
+            where their weights may not be believed.
             Of a likelihood ``estimate``, ``se``, ``rse_percent``, ``lower``, ``upper`` (Wald's, of
             positive ones on the log scale, of correlations on Fisher's), ``cv_percent``,
             ``shrinkage_percent``, ``unit``; without ``se`` to ``upper`` where the likelihood was
@@ -148,10 +163,21 @@ class Fit:
         if self.has_draws and covariance != "hessian":
             raise FitError(f"covariance={covariance!r} is of estimates, and this fit has draws.")
         if self.has_draws:
-            table = summary.tabulate(self.model, self.posterior, self.data.units, interval)
+            table = self._table_of_draws(interval)
         else:
             table = self.likelihood.table(interval, covariance)
         table.attrs["status"] = str(self.status)
+        return table
+
+    def _table_of_draws(self, interval: float) -> pd.DataFrame:
+        posterior, units = self.posterior, self.data.units
+        if self.has_chains:
+            return summary.tabulate(self.model, posterior, units, interval)
+        found = judge_weights(self.tree["approximation"].to_dataset(), posterior.sizes["draw"])
+        table = summary.tabulate(
+            self.model, posterior, units, interval, ess=found.ess if found.passed else np.nan
+        )
+        table.attrs["pareto_k"], table.attrs["verdict"] = found.pareto_k, found.verdict
         return table
 
     def __repr__(self) -> str:
@@ -169,13 +195,9 @@ class Fit:
         if not self.has_draws:
             return self.likelihood.verdict
         found = self.convergence
-        if self.status is not Status.INTERRUPTED:
-            return found.verdict
-        words = " ".join(found.problems) or "Nothing is wrong with them so far."
-        return (
-            f"INTERRUPTED: {found.chains} chains of {found.draws} draws, where "
-            f"{self.method['chains']} of {self.method['draws']} were asked for. {words}"
-        )
+        if self.status is Status.INTERRUPTED and isinstance(found, Convergence):
+            return found.interrupted(self.method)
+        return found.verdict
 
     def save(self, path: str | Path) -> Path:
         """Write the fit to one netCDF file, whole or not at all; :func:`load` reads it back.
@@ -268,4 +290,20 @@ def require_draws(given: object) -> None:
         raise FitError(
             f"{given.method['name']} gives estimates and no draws of a posterior; use "
             "method=bn.NUTS() for these."
+        )
+
+
+def require_chains(given: object) -> None:
+    """Refuse what is no fit, and a fit whose draws do not come from chains.
+
+    Raises
+    ------
+    FitError
+        Saying what was given.
+    """
+    require_draws(given)
+    if isinstance(given, Fit) and not given.has_chains:
+        raise FitError(
+            f"The draws of {given.method['name']} come from weights: there are no chains to "
+            "compare. Read fit.convergence instead."
         )

@@ -25,12 +25,21 @@ type Row = tuple[str, xr.DataArray, str]
 
 
 def tabulate(
-    model: Model, posterior: xr.Dataset, units: Mapping[str, str], interval: float
+    model: Model,
+    posterior: xr.Dataset,
+    units: Mapping[str, str],
+    interval: float,
+    *,
+    ess: float | None = None,
 ) -> pd.DataFrame:
-    """Tabulate the population parameters; see :meth:`bayesnlme.results.fit.Fit.summary`."""
+    """Tabulate the population parameters; see :meth:`bayesnlme.results.fit.Fit.summary`.
+
+    `ess` is the effective sample size of draws that are no chains, not a number where that is
+    unknown; what only chains have is left out then.
+    """
     rows = list(population_rows(model, posterior, units))
     if not rows:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=list(COLUMNS if ess is None else COLUMNS[:7]))
     draws = xr.Dataset({name: each.drop_vars(_extra(each)) for name, each, _ in rows})
     tail = (1 - interval) / 2
     over = ("chain", "draw")
@@ -41,10 +50,7 @@ def tabulate(
         "lower": draws.quantile(tail, over),
         "upper": draws.quantile(1 - tail, over),
         "cv_percent": _log_scale_cv(model, draws),
-        "rhat": az.rhat(draws),
-        "ess_bulk": az.ess(draws, method="bulk"),
-        "ess_tail": az.ess(draws, method="tail"),
-        "mcse_mean": az.mcse(draws),
+        **_accuracy(draws, ess),
     }
     table = pd.DataFrame(
         {
@@ -53,9 +59,25 @@ def tabulate(
         },
         index=list(draws),
     )
-    table.insert(list(table).index("rhat"), "unit", [unit for _, _, unit in rows])
+    table.insert(list(table).index("cv_percent") + 1, "unit", [unit for _, _, unit in rows])
     table.attrs["interval"] = f"equal-tailed {interval:.0%}"
     return table
+
+
+def _accuracy(draws: xr.Dataset, ess: float | None) -> dict[str, Mapping[Any, Any]]:
+    """Return what says how well draws stand for their distribution."""
+    if ess is None:
+        return {
+            "rhat": az.rhat(draws),
+            "ess_bulk": az.ess(draws, method="bulk"),
+            "ess_tail": az.ess(draws, method="tail"),
+            "mcse_mean": az.mcse(draws),
+        }
+    if np.isnan(ess):
+        return {}
+    spread = draws.std(("chain", "draw"), ddof=1)
+    count = draws.sizes["chain"] * draws.sizes["draw"]
+    return {"mcse_mean": spread * np.sqrt(1.0 / ess + 1.0 / count)}
 
 
 def cv_percent[Draws: (xr.DataArray, xr.Dataset)](omega: Draws) -> Draws:

@@ -18,6 +18,7 @@ from bayesnlme.inference.likelihood import FO, FOCE, Laplace, Quadrature
 from bayesnlme.inference.mode import Mode
 from bayesnlme.inference.nuts import NUTS
 from bayesnlme.inference.saem_options import SAEM
+from bayesnlme.inference.variational import Variational
 from bayesnlme.model.examples import theophylline_model
 from bayesnlme.model.toml import read_model, reading_options
 from bayesnlme.results.fit import load
@@ -121,6 +122,7 @@ def test_fit_passes_every_option_on(run, calls, files, tmp_path):
     ("words", "wanted"),
     [
         ("nuts --draws 20", NUTS(draws=20)),
+        ("variational --draws 50", Variational(draws=50)),
         ("fo", FO()),
         ("foce --starts 3", FOCE(interaction=False, starts=3)),
         ("focei --priors", FOCE(interaction=True, priors=True)),
@@ -144,7 +146,10 @@ def test_methods_and_options_are_those_of_the_classes():
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("focei --draws 10", "--draws is an option of nuts; focei has --starts, --priors."),
+        (
+            "focei --draws 10",
+            "--draws is an option of nuts, variational; focei has --starts, --pri",
+        ),
         ("laplace --points 3", "--points is an option of quadrature; laplace has --starts, --pri"),
         ("nuts --starts 3", "--starts is an option of fo, foce, focei, laplace, quadrature; nuts"),
         ("mode --priors", "--priors is an option of fo, foce, focei, laplace, quadrature, saem;"),
