@@ -100,7 +100,7 @@ class Iterations:
         self.transitions = Transitions(conditional, np.random.default_rng(seed))
         self._options, self._conditional = options, conditional
         self._fixed = np.zeros(conditional.n_effects, dtype=bool)
-        self._centred = CompleteData(conditional)
+        self._all_centred = self._centred = CompleteData(conditional)
         self._standard = CompleteData(conditional, ~self._fixed)
         self._theta = conditional.start.copy()
         self.at_bound = np.zeros(self._theta.size, dtype=bool)
@@ -157,6 +157,10 @@ class Iterations:
         if not half <= number <= self._looked_until or (number - half) % between:
             return
         ratios = self._ratios.log_ratios()
+        if self._options.priors:
+            log_prior = self._conditional.log_prior
+            moved = [log_prior(self._theta + move)[0] for move in self._ratios.moves]
+            ratios = ratios + np.array(moved) - log_prior(self._theta)[0]
         if ratios.max(initial=-np.inf) > 0:
             self._put_at_bound(self._ratios.moves[ratios.argmax()])
         self._ratios = LikelihoodRatios(ways_to_bounds(self._conditional, ~self.at_bound))
@@ -167,7 +171,7 @@ class Iterations:
         self._theta = self._theta + move
         self.at_bound = self.at_bound | (move != 0)
         self._fixed = self._fixed | (self._complete_root() < _LOST * before)
-        self._centred = CompleteData(self._conditional, self._fixed)
+        self._centred = self._all_centred.holding(self._fixed)
         self._states = States(
             z=self._states.z, h=self.transitions.densities(self._theta, self._states.z)
         )
@@ -175,7 +179,7 @@ class Iterations:
 
     def _complete_root(self) -> Floats:
         """Return the SDs of the effects given those before them."""
-        return np.diag(CompleteData(self._conditional).placement(self._theta).root)
+        return np.diag(self._all_centred.placement(self._theta).root)
 
     def _drawn(self, complete: CompleteData) -> tuple[Placement, Slopes, CompleteScores]:
         placed = complete.placement(self._theta)

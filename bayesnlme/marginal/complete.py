@@ -122,6 +122,12 @@ class CompleteData:
         self._layers = [(each, each.names is SUBJECTS) for each in model.layers]
         self._tails = any(layer.tails for layer in model.layers)
 
+    def holding(self, standard: Booleans) -> "CompleteData":
+        """Return the same with other effects whose z is held; nothing is compiled again."""
+        other = CompleteData(self.conditional, standard)
+        other.__dict__["_vector"] = self._vector
+        return other
+
     def placement(self, theta: Floats) -> Placement:
         """Return mu and Lambda.
 
