@@ -10,8 +10,11 @@ import numpy as np
 
 from bayesnlme._types import Booleans, Floats
 
-MOST_MISSING = 0.9
+MOST_MISSING = 0.98
 """Largest share of the information that a step is corrected for."""
+
+LONGEST = 0.3
+"""Longest corrected step, in standard errors."""
 
 _FLAT = 1e-6
 
@@ -62,10 +65,10 @@ def missing_shares(complete: Floats, missing: Floats) -> tuple[Floats, Floats]:
 
 
 def newton_step(gradient: Floats, information: Floats, gain: float) -> Floats:
-    """Return `gain` of the Newton step, and no more than one standard error of it."""
+    """Return `gain` of the Newton step, and no more than 0.3 standard errors of it."""
     step = gain * np.linalg.solve(information, gradient)
     length = float(np.sqrt(step @ information @ step))
-    return np.asarray(step / max(1.0, length))
+    return np.asarray(step / max(1.0, length / LONGEST))
 
 
 def _solved(information: Floats, gradient: Floats, free: Booleans) -> Floats:

@@ -24,7 +24,8 @@ from bayesnlme._types import Floats
 MOST_CROSSED = 4
 """Effects up to whose number every product is a control; beyond, each with its own slope."""
 
-_RIDGE = 0.02
+RIDGE = 0.02
+"""Added to the correlations of the controls, so that a regression on them stays determined."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,12 +39,18 @@ class _Moments:
 
 
 class Averages:
-    """Conditional moments of scores and controls, followed while the parameters move."""
+    """Conditional moments of scores and controls, followed while the parameters move.
+
+    Attributes
+    ----------
+    count : int
+        How often draws were taken in.
+    """
 
     def __init__(self) -> None:
         self._moments: _Moments | None = None
         self._slopes: Floats | None = None
-        self._count = 0
+        self.count = 0
 
     def add(self, scores: Floats, controls: Floats, least_gain: float = 0.0) -> None:
         """Take in draws.
@@ -64,8 +71,8 @@ class Averages:
             controls=np.einsum("cng,cnh->ngh", controls, controls) / n,
             both=np.einsum("cng,cnp->ngp", controls, scores) / n,
         )
-        self._count += 1
-        gain = max(1.0 / self._count, least_gain)
+        self.count += 1
+        gain = max(1.0 / self.count, least_gain)
         old = new if self._moments is None else self._moments
         self._moments = _Moments(
             **{
@@ -82,7 +89,7 @@ class Averages:
         size = np.einsum("ngg->ng", controls)
         scale = 1.0 / np.sqrt(np.where(size > 0, size, 1.0))
         correlation = controls * scale[:, :, None] * scale[:, None, :]
-        correlation += _RIDGE * np.eye(controls.shape[1])
+        correlation += RIDGE * np.eye(controls.shape[1])
         scaled = np.linalg.solve(correlation, scale[:, :, None] * self._moments.both)
         self._slopes = scale[:, :, None] * scaled
 

@@ -10,24 +10,28 @@ in the burn-in, EM's step on one draw [Lange1995]_, halved until the complete-da
 Every fifth one is followed by another, for which the effects at SD 1 are held instead of the
 individual parameters, so that these move along: what one of the two climbs slowly the other climbs
 fast [Yu2011]_. Meanwhile simulated annealing keeps the standard deviations from shrinking fast, so
-that individual parameters can still cross over [Lavielle2014]_. In the smoothing,
+that individual parameters can still cross over [Lavielle2014]_. In the last quarter of the burn-in
+and in the smoothing,
 
-.. math:: \theta_{k+1} = \theta_k + \gamma_k \, I_k^{-1} s_k, \qquad
-          \gamma_k \propto k^{-0.7}, \qquad I_k = C_k - V_k,
+.. math:: \theta_{k+1} = \theta_k + \gamma_k \, I_k^{-1} s_k, \qquad I_k = C_k - V_k,
 
 with the missing information :math:`V_k` [Louis1982]_, so that EM's slow directions are as quick as
 the others [Gu1998]_, and control variates that take most of the noise out of :math:`s_k`, see
-:mod:`bayesnlme.inference.averages`. The estimate is the mean over the smoothing's last three
-quarters [Polyak1992]_. A parameter without a random effect is one more entry of theta.
+:mod:`bayesnlme.inference.averages`; the gain is constant, and in the smoothing
+:math:`\gamma_k \propto k^{-0.7}`. The estimate is the mean over the smoothing's last three quarters
+[Polyak1992]_. A parameter without a random effect is one more entry of theta. What only approaches
+a bound is put there, see :mod:`bayesnlme.inference.saem_bounds`, and its effect, now without
+variance, is held at SD 1, so that its typical value can still move.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 
-from bayesnlme._types import Floats
+from bayesnlme._types import Booleans, Floats
 from bayesnlme.errors import FitError, InterruptedFitError, ModelError
 from bayesnlme.inference.ascent import MOST_MISSING, corrected_information, missing_shares
 from bayesnlme.inference.saem_iterations import Iterations, Sums
@@ -47,8 +51,11 @@ class SAEMResult:
     ----------
     theta : array, shape (parameter,)
         Estimates on the unconstrained scales.
+    at_bound : array of bool, shape (parameter,)
+        Parameters whose likelihood only approaches a bound, where they were put; what follows is
+        not a number of them.
     standard_error, noise : array, shape (parameter,)
-        Standard errors from the information, of which at most nine tenths count as missing in any
+        Standard errors from the information, of which at most 98 % count as missing in any
         direction, and Monte-Carlo errors of the estimates.
     information : array, shape (parameter, parameter)
         Observed information of all subjects [Louis1982]_, with the expected one of the individual
@@ -75,6 +82,7 @@ class SAEMResult:
     """
 
     theta: Floats
+    at_bound: Booleans
     standard_error: Floats
     noise: Floats
     information: Floats
@@ -156,18 +164,24 @@ def run_saem(
 def _result(
     conditional: Conditional, options: SAEM, run: Iterations, *, interrupted: bool
 ) -> SAEMResult:
-    sums, missing = run.sums, run.averages.missing
+    sums, free = run.sums, ~run.at_bound
+    where = np.ix_(free, free)
     theta = np.mean(sums.theta, axis=0)
-    complete = np.mean(sums.information, axis=0)
+    complete, missing = np.mean(sums.information, axis=0)[where], run.averages.missing[where]
     left = corrected_information(complete, missing)
-    standard_error = np.sqrt(np.diag(np.linalg.inv(left)))
-    noise = _noise(sums, theta, left)
+    standard_error, noise = np.full((2, theta.size), np.nan)
+    standard_error[free] = np.sqrt(np.diag(np.linalg.inv(left)))
+    noise[free] = _noise(sums, free, left)
+    information = np.full((theta.size, theta.size), np.nan)
+    information[where] = complete - missing
     mean = np.mean(sums.mean, axis=0)
+    labels = _labels(conditional)
     return SAEMResult(
         theta=theta,
+        at_bound=run.at_bound,
         standard_error=standard_error,
         noise=noise,
-        information=complete - missing,
+        information=information,
         scores=np.mean(sums.scores, axis=0),
         mean=mean,
         variance=np.mean(sums.square, axis=0) - mean[:, :, None] * mean[:, None, :],
@@ -175,32 +189,32 @@ def _result(
         burn_in=options.burn_in,
         averaged_from=run.averaged_from,
         acceptance=run.transitions.acceptance,
-        problems=tuple(_wandering(conditional, sums, noise, standard_error)),
-        notes=tuple(_undetermined(conditional, complete, missing)),
+        problems=tuple(_wandering(labels, sums, noise, standard_error)),
+        notes=tuple(_undetermined(list(compress(labels, free)), complete, missing)),
         interrupted=interrupted,
     )
 
 
-def _noise(sums: Sums, theta: Floats, information: Floats) -> Floats:
-    r"""Return the Monte-Carlo errors of the estimates.
+def _noise(sums: Sums, free: Booleans, information: Floats) -> Floats:
+    r"""Return the Monte-Carlo errors of the estimates that are free.
 
     That of the mean of :math:`s_k + I (\theta_k - \theta)`, from the means of batches, divided by
     the information.
     """
-    away = np.array(sums.theta) - theta
-    scores = np.array(sums.gradient) + away @ information
+    theta = np.array(sums.theta)[:, free]
+    scores = np.array(sums.gradient)[:, free] + (theta - theta.mean(axis=0)) @ information
     means = np.array([each.mean(axis=0) for each in np.array_split(scores, BATCHES)])
     errors = np.linalg.solve(information, (means - means.mean(axis=0)).T)
     return np.sqrt((errors**2).sum(axis=1) / (BATCHES * (BATCHES - 1)))
 
 
 def _wandering(
-    conditional: Conditional, sums: Sums, noise: Floats, standard_error: Floats
+    labels: Sequence[str], sums: Sums, noise: Floats, standard_error: Floats
 ) -> Iterator[str]:
     """Yield in words which estimates have not settled."""
     first, second = (each.mean(axis=0) for each in np.array_split(np.array(sums.theta), 2))
     drift, noise = np.abs(second - first) / standard_error, noise / standard_error
-    for k, label in enumerate(_labels(conditional)):
+    for k, label in enumerate(labels):
         if drift[k] > DRIFT:
             yield (
                 f"{label} still drifts, by {drift[k]:.2g} standard errors. Make burn_in and "
@@ -213,10 +227,10 @@ def _wandering(
             )
 
 
-def _undetermined(conditional: Conditional, complete: Floats, missing: Floats) -> Iterator[str]:
+def _undetermined(labels: Sequence[str], complete: Floats, missing: Floats) -> Iterator[str]:
     """Yield in words along which estimates next to all information is missing."""
     shares, columns = missing_shares(complete, missing)
-    labels, size = _labels(conditional), np.sqrt(np.abs(np.diag(complete)))
+    size = np.sqrt(np.abs(np.diag(complete)))
     for share, column in zip(shares, columns.T, strict=True):
         if share > MOST_MISSING:
             yield (

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import xarray as xr
 
+from bayesnlme import names
+from bayesnlme._types import Floats
 from bayesnlme.graph.build import Population
 from bayesnlme.inference.importance import PARETO_LIMIT, by_subject, heavy_subjects
 from bayesnlme.inference.likelihood_tree import evaluated_groups, top
@@ -13,10 +15,11 @@ from bayesnlme.inference.saem import SAEMResult, run_saem
 from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.importance import sample_effects
+from bayesnlme.population.priors import Fixed
 from bayesnlme.results.status import Status
 
 DRAWS, DF = 2000, 5.0
-"""Of each subject's random effects, for the OFV; degrees of freedom of their proposal."""
+"""Of each subject's random effects, for the OFV; most degrees of freedom of their proposal."""
 
 
 def fit_by_saem(
@@ -41,7 +44,7 @@ def fit_by_saem(
         conditional,
         found.theta,
         draws=DRAWS,
-        df=DF,
+        df=_degrees_of_freedom(conditional, found.theta),
         rng=np.random.default_rng(seed),
         start=found.mean,
     )
@@ -52,12 +55,15 @@ def fit_by_saem(
             f"The OFV may not be believed: the weights of subject {heavy} have a Pareto k above "
             f"{PARETO_LIMIT}."
         )
-    if not (np.linalg.eigvalsh(found.information) > 0).all():
+    free = ~found.at_bound
+    if not (np.linalg.eigvalsh(found.information[np.ix_(free, free)]) > 0).all():
         problems.append(
             "The information of the estimates is not positive definite, so they have no standard "
             "errors; a variance near zero looks so. bn.Laplace() names it."
         )
-    status = Status.NOT_CONVERGED if problems else Status.CONVERGED
+    status = Status.AT_BOUND if found.at_bound.any() else Status.CONVERGED
+    if problems:
+        status = Status.NOT_CONVERGED
     if found.interrupted:
         status = Status.INTERRUPTED
         problems.append("It was interrupted.")
@@ -73,10 +79,20 @@ def fit_by_saem(
     return status, groups, seconds
 
 
+def _degrees_of_freedom(conditional: Conditional, theta: Floats) -> float:
+    """Return those of a proposal whose tails are no shorter than those of the effects."""
+    natural = conditional.natural(theta)
+    tails = {k: v for each in conditional.population.model.layers for k, v in each.tails.items()}
+    found = [
+        prior.value if isinstance(prior, Fixed) else float(natural[names.shape(name, "df")].item())
+        for name, prior in tails.items()
+    ]
+    return min([DF, *found])
+
+
 def _top(conditional: Conditional, found: SAEMResult) -> xr.Dataset:
     """Return scores, information, Monte-Carlo errors and the way."""
-    at_bound = np.zeros(found.theta.size, dtype=bool)
-    slopes = (found.scores, found.information, at_bound)
+    slopes = (found.scores, found.information, found.at_bound)
     return top(conditional, found.theta, slopes, found.trace).assign(
         monte_carlo_error=("parameter", found.noise)
     )

@@ -5,19 +5,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bayesnlme import names
 from bayesnlme._types import Floats
 from bayesnlme.errors import DataError, FitError
 from bayesnlme.graph.start import start_findings
 from bayesnlme.inference.ascent import corrected_information, em_step, newton_step
 from bayesnlme.inference.averages import Averages, controls_of
+from bayesnlme.inference.saem_bounds import LikelihoodRatios, standard_deviations, ways_to_bounds
 from bayesnlme.inference.saem_options import SAEM
 from bayesnlme.marginal.complete import CompleteData, CompleteScores, Placement, Slopes
 from bayesnlme.marginal.conditional import Conditional
 from bayesnlme.marginal.transitions import States, Transitions
-from bayesnlme.observation.residual import ResidualError
 
-ENOUGH = 50
+ENOUGH = 120
 """Subjects times chains, unless the chains are stated."""
 
 _POWER, _LATER = 0.7, 4
@@ -32,11 +31,24 @@ _AIM_BURNING, _AIM_SMOOTHING, _REGRESS, _SELDOM = 10, 50, 10, 10
 _EVERY_TIME = 20
 """Iterations in the beginning that update the curvature each time."""
 
+_LOOKS = 8
+"""How often bounds would be looked for in the whole burn-in. It is done from its middle on, and in
+the first eighth of the smoothing."""
+
 _ALONG = 5
 """Iterations of the burn-in between steps along which the individual parameters move."""
 
+_MOST_OF_SD = 0.9
+"""Largest share of the information on the log of an SD that a step is corrected for: towards zero
+its likelihood is no parabola."""
+
+_KNOWN = 10
+"""Iterations that the missing information must come from before a step is corrected for it."""
+
 _HALVINGS = 8
-_NOT_SDS = ("exponent", "df")
+
+_LOST = math.exp(-3.0)
+"""Share of its SD below which an effect has lost it on the way to a bound."""
 
 
 @dataclass(slots=True, eq=False)
@@ -75,22 +87,30 @@ class Iterations:
         The first iteration that is averaged.
     transitions : Transitions
         What moves the chains.
+    at_bound : array of bool, shape (parameter,)
+        Parameters that were put at a bound.
     """
 
     def __init__(self, conditional: Conditional, options: SAEM, seed: int) -> None:
         self.sums, self.averages = Sums(), Averages()
         self.trace: list[Floats] = []
         self.averaged_from = options.burn_in + options.smoothing // 4
+        self._corrected_from = options.burn_in - options.burn_in // 4
+        self._looked_until = options.burn_in + options.smoothing // 8
         self.transitions = Transitions(conditional, np.random.default_rng(seed))
         self._options, self._conditional = options, conditional
-        self._centred = CompleteData(conditional)
-        self._standard = CompleteData(conditional, centred=False)
+        self._fixed = np.zeros(conditional.n_effects, dtype=bool)
+        self._all_centred = self._centred = CompleteData(conditional)
+        self._standard = CompleteData(conditional, ~self._fixed)
         self._theta = conditional.start.copy()
+        self.at_bound = np.zeros(self._theta.size, dtype=bool)
+        self._ratios = LikelihoodRatios(np.empty((0, self._theta.size)))
         chains = options.chains or math.ceil(ENOUGH / conditional.n_subjects)
         self._states = self.transitions.start(self._theta, chains)
         self._refuse_impossible()
         self._rest = np.zeros((self._theta.size, self._theta.size))
-        self._recent = Averages()
+        self._recent, self._stale = Averages(), True
+        self._sds = standard_deviations(conditional)
         self._floor = _annealing_floor(conditional, options.simulated_annealing)
 
     def iterate(self, number: int) -> None:
@@ -115,15 +135,51 @@ class Iterations:
             self._recent.add(scores.total, controls, _MEMORY)
             if number % _REGRESS == 0:
                 self._recent.regress()
-        if burning:
-            self._burn(number, self._centred, scores.total, information)
+        half = self._options.burn_in // 2
+        if half <= number < self._looked_until:
+            self._ratios.add(self.transitions, self._theta, self._states, controls)
+        if number >= self.averaged_from:
+            self._note(scores.total, controls, information)
+        if number >= self._corrected_from and self._recent.count >= _KNOWN:
+            self._approach(number, scores.total, controls, information)
+        else:
+            self._climb(number, self._centred, scores.total, information)
             if number % _ALONG == _ALONG - 1:
                 placed, _, scores = self._drawn(self._standard)
                 rest = self._rest_information(self._standard, placed, scores)
-                self._burn(number, self._standard, scores.total, rest)
-        else:
-            self._smooth(number, scores.total, controls, information)
+                self._climb(number, self._standard, scores.total, rest)
+        self._look_for_bounds(number + 1)
         self.trace.append(self._theta)
+
+    def _look_for_bounds(self, number: int) -> None:
+        """Now and then put at its bound what only approaches one."""
+        half, between = self._options.burn_in // 2, max(self._options.burn_in // _LOOKS, 1)
+        if not half <= number <= self._looked_until or (number - half) % between:
+            return
+        ratios = self._ratios.log_ratios()
+        if self._options.priors:
+            log_prior = self._conditional.log_prior
+            moved = [log_prior(self._theta + move)[0] for move in self._ratios.moves]
+            ratios = ratios + np.array(moved) - log_prior(self._theta)[0]
+        if ratios.max(initial=-np.inf) > 0:
+            self._put_at_bound(self._ratios.moves[ratios.argmax()])
+        self._ratios = LikelihoodRatios(ways_to_bounds(self._conditional, ~self.at_bound))
+
+    def _put_at_bound(self, move: Floats) -> None:
+        """Move there, and hold the effect that has lost its variance at SD 1 from now on."""
+        before = self._complete_root()
+        self._theta = self._theta + move
+        self.at_bound = self.at_bound | (move != 0)
+        self._fixed = self._fixed | (self._complete_root() < _LOST * before)
+        self._centred = self._all_centred.holding(self._fixed)
+        self._states = States(
+            z=self._states.z, h=self.transitions.densities(self._theta, self._states.z)
+        )
+        self._recent, self._stale = Averages(), True
+
+    def _complete_root(self) -> Floats:
+        """Return the SDs of the effects given those before them."""
+        return np.diag(self._all_centred.placement(self._theta).root)
 
     def _drawn(self, complete: CompleteData) -> tuple[Placement, Slopes, CompleteScores]:
         placed = complete.placement(self._theta)
@@ -135,33 +191,48 @@ class Iterations:
     ) -> Floats:
         return complete.rest_information(self._theta, self._states.z, placed, scores)
 
-    def _burn(
+    def _climb(
         self, number: int, complete: CompleteData, scores: Floats, information: Floats
     ) -> None:
+        """Take EM's step."""
         slope, curvature = self._prior()
         annealing = number < self._options.burn_in // 2
         floor = self._floor if annealing else np.full_like(self._floor, -np.inf)
         gradient = scores.sum(axis=1).mean(axis=0) + slope
-        self._move(complete, em_step(gradient, information + curvature, floor), growing=True)
+        free = ~self.at_bound
+        known = (information + curvature)[np.ix_(free, free)]
+        self._move(complete, em_step(gradient[free], known, floor[free]), growing=True)
 
-    def _smooth(self, number: int, scores: Floats, controls: Floats, complete: Floats) -> None:
+    def _approach(self, number: int, scores: Floats, controls: Floats, complete: Floats) -> None:
+        """Take part of Newton's step on the likelihood."""
         slope, curvature = self._prior()
         known = self._recent.controlled(scores, controls)
         gradient = known.sum(axis=1).mean(axis=0) + slope
-        if number >= self.averaged_from:
-            self.averages.add(scores, controls)
-            self._note(known.mean(axis=0), gradient, complete + curvature)
-        left = corrected_information(complete + curvature, self._recent.missing)
-        gain = (number - self._options.burn_in + 1 + _LATER) ** -_POWER
-        self._move(self._centred, newton_step(gradient, left, gain), growing=False)
+        free = ~self.at_bound
+        where = np.ix_(free, free)
+        complete = complete + curvature
+        missing = self._limited(complete, self._recent.missing)
+        left = corrected_information(complete[where], missing[where])
+        gain = (max(number - self._options.burn_in, 0) + 1 + _LATER) ** -_POWER
+        self._move(self._centred, newton_step(gradient[free], left, gain), growing=False)
 
-    def _note(self, scores: Floats, gradient: Floats, information: Floats) -> None:
+    def _limited(self, complete: Floats, missing: Floats) -> Floats:
+        """Return the missing information with at most nine tenths of each SD's own."""
+        share = np.diag(missing) / np.maximum(np.diag(complete), np.finfo(float).tiny)
+        above = self._sds & (share > _MOST_OF_SD)
+        factor = np.where(above, np.sqrt(_MOST_OF_SD / np.where(above, share, 1.0)), 1.0)
+        return missing * factor * factor[:, None]
+
+    def _note(self, scores: Floats, controls: Floats, information: Floats) -> None:
         """Keep what is averaged at the end."""
+        self.averages.add(scores, controls)
+        slope, curvature = self._prior()
+        known = self._recent.controlled(scores, controls).mean(axis=0)
         z, sums = self._states.z, self.sums
         sums.theta.append(self._theta)
-        sums.gradient.append(gradient)
-        sums.information.append(information)
-        sums.scores.append(scores)
+        sums.gradient.append(known.sum(axis=0) + slope)
+        sums.information.append(information + curvature)
+        sums.scores.append(known)
         sums.mean.append(z.mean(axis=0))
         sums.square.append(np.einsum("cnj,cnk->njk", z, z) / len(z))
 
@@ -178,14 +249,17 @@ class Iterations:
 
     def _update_rest(self, number: int, placed: Placement, scores: CompleteScores) -> None:
         """Follow the curvature of the observations' density, which costs more than its slopes."""
-        if number >= _EVERY_TIME and number % _SELDOM:
+        if number >= _EVERY_TIME and number % _SELDOM and not self._stale:
             return
+        self._stale = False
         found = self._rest_information(self._centred, placed, scores)
         times = max(number - self._options.burn_in, 0) // _SELDOM + 1
         self._rest = self._rest + (found - self._rest) / times
 
-    def _move(self, complete: CompleteData, step: Floats, *, growing: bool) -> None:
+    def _move(self, complete: CompleteData, of_free: Floats, *, growing: bool) -> None:
         """Take a step, halved until the density exists, and does not fall if it is to grow."""
+        step = np.zeros_like(self._theta)
+        step[~self.at_bound] = of_free
         step = step / max(1.0, float(np.max(np.abs(step) / complete.scales)))
         placed = complete.placement(self._theta)
         before = self._density(self._theta, complete.log_density(self._states.h, placed))
@@ -222,15 +296,6 @@ class Iterations:
 
 def _annealing_floor(conditional: Conditional, factor: float | None) -> Floats:
     """Return the least step of each parameter: of log SDs half the log of the least factor."""
-    model = conditional.population.model
-    sds = {layer.names.sd for layer in model.layers}
-    sds |= {layer.names.sd_of(name) for layer in model.layers for name in layer.effects}
-    for output, outcome in model.observations.items():
-        if isinstance(outcome, ResidualError):
-            sds |= {names.magnitude(output, each) for each in outcome.priors()}
-            sds -= {names.magnitude(output, each) for each in _NOT_SDS}
-    floor = np.full(conditional.n_parameters, -np.inf)
-    for each in conditional.parameters:
-        if factor is not None and each.name in {f"{sd}_log__" for sd in sds}:
-            floor[each.where] = 0.5 * math.log(factor)
-    return floor
+    if factor is None:
+        return np.full(conditional.n_parameters, -np.inf)
+    return np.where(standard_deviations(conditional), 0.5 * math.log(factor), -np.inf)

@@ -22,7 +22,7 @@ class SAEM:
     smoothing : int
         Iterations after them, at least 20, over which the estimates are averaged.
     chains : int or None
-        Markov chains of each subject's random effects. None: as many as give 50 chains of all
+        Markov chains of each subject's random effects. None: as many as give 120 chains of all
         subjects together.
     simulated_annealing : float or None
         Least factor from one iteration to the next of a variance, of random effects and residual

@@ -109,14 +109,24 @@ class CompleteData:
     ----------
     conditional : Conditional
         Densities given the random effects.
-    centred : bool
-        Whether phi is what is held as theta moves; otherwise it is z, so that phi moves along.
+    standard : array of bool, shape (effect,), optional
+        Effects whose z is held as theta moves, so that phi moves along, and not phi. None unless
+        given.
     """
 
-    def __init__(self, conditional: Conditional, *, centred: bool = True) -> None:
-        self.conditional, self._centred = conditional, centred
+    def __init__(self, conditional: Conditional, standard: Booleans | None = None) -> None:
+        self.conditional = conditional
+        none = np.zeros(conditional.n_effects, dtype=bool)
+        self._standard = none if standard is None else standard
         model = conditional.population.model
         self._layers = [(each, each.names is SUBJECTS) for each in model.layers]
+        self._tails = any(layer.tails for layer in model.layers)
+
+    def holding(self, standard: Booleans) -> "CompleteData":
+        """Return the same with other effects whose z is held; nothing is compiled again."""
+        other = CompleteData(self.conditional, standard)
+        other.__dict__["_vector"] = self._vector
+        return other
 
     def placement(self, theta: Floats) -> Placement:
         """Return mu and Lambda.
@@ -126,16 +136,17 @@ class CompleteData:
         theta : array, shape (parameter,)
             Population parameters.
         """
-        if not self._centred:
+        if self._standard.all():
             location = self.conditional.no_effects
             return Placement(location=location, root=np.eye(location.shape[1]))
         location, root = self._unpacked(self._vector(theta)[None])
+        root[:, self._standard] = np.eye(len(self._standard))[self._standard]
         return Placement(location=location[0], root=root[0])
 
     def slopes(self, theta: Floats, placed: Placement) -> Slopes:
         """Return the slopes of a placement, by central differences."""
         n_parameters, (n_subjects, n_effects) = theta.size, self.conditional.no_effects.shape
-        if not self._centred:
+        if self._standard.all():
             return Slopes(
                 location=np.zeros((n_parameters, n_subjects, n_effects)),
                 root=np.zeros((n_parameters, n_effects, n_effects)),
@@ -173,7 +184,8 @@ class CompleteData:
             by_z=by_z,
             normal=-np.einsum("cnj,cpnj->cnp", z, way) - growth,
             rest=rest,
-            concerned=np.abs(rest).sum(axis=(0, 1)) > ROUNDED * size.sum(axis=(0, 1)),
+            concerned=self._tails
+            | (np.abs(rest).sum(axis=(0, 1)) > ROUNDED * size.sum(axis=(0, 1))),
         )
 
     def log_density(self, h: Floats, placed: Placement) -> Floats:
@@ -197,9 +209,11 @@ class CompleteData:
     def rest_information(
         self, theta: Floats, z: Floats, placed: Placement, scores: CompleteScores
     ) -> Floats:
-        """Return minus the Hessian of what beside the normal phi there is, a mean over chains.
+        """Return the information beside that of a normal phi, a mean over chains.
 
-        By differences at fixed phi, of the parameters concerned.
+        By differences at fixed phi, of the parameters concerned. Of effects with Student's t
+        distribution the information is that of the draws, which the expected one of normal
+        effects has no part in.
 
         Parameters
         ----------
@@ -218,8 +232,10 @@ class CompleteData:
             beside = self.placement(theta + step)
             slopes = self.slopes(theta + step, beside)
             moved = self.scores(theta + step, self.moved(z, placed, beside), slopes)
-            column = (scores.rest - moved.rest).sum(axis=1).mean(axis=0) / step[k]
-            found[:, k] = found[k] = column
+            change = scores.total - moved.total if self._tails else scores.rest - moved.rest
+            found[:, k] = found[k] = change.sum(axis=1).mean(axis=0) / step[k]
+        if self._tails:
+            found -= self.information(self.slopes(theta, placed))
         return found
 
     def moved(self, z: Floats, before: Placement, after: Placement) -> Floats:
@@ -280,4 +296,6 @@ class CompleteData:
             for start in range(first, end, count):
                 root[:, start : start + count, start : start + count] = block
             first = end
+        location[:, :, self._standard] = 0.0
+        root[:, self._standard] = 0.0
         return location, root

@@ -73,7 +73,7 @@ class Likelihood:
         group = self._group("likelihood")
         if "monte_carlo_error" not in group:
             raise FitError(f"{self.title} draws no random numbers on its way to its estimates.")
-        errors = np.abs(group["jacobian"].values) @ group["monte_carlo_error"].values
+        errors = np.abs(group["jacobian"].values) @ group["monte_carlo_error"].fillna(0.0).values
         return pd.Series(errors, self.estimates().index) / self.standard_errors()
 
     @property

@@ -221,11 +221,11 @@ def test_a_parameter_with_next_to_no_information_is_named(correlated):
     shares = np.array([0.2, 0.5, 0.1, 0.3, 0.4, 0.6])
     names = _labels(correlated.conditional)
     for k, name in enumerate(names):
-        missing = complete * np.where(np.arange(6) == k, 0.97, shares)
-        (note,) = _undetermined(correlated.conditional, complete, missing)
+        missing = complete * np.where(np.arange(6) == k, 0.99, shares)
+        (note,) = _undetermined(names, complete, missing)
         assert f"hardly determine {name}: " in note
-        assert "97% are missing" in note
-    assert not list(_undetermined(correlated.conditional, complete, complete * shares))
+        assert "99% are missing" in note
+    assert not list(_undetermined(names, complete, complete * shares))
     assert {"a_pop", "omega[a]", "omega[b]", "seen_additive"} < set(names)
 
 

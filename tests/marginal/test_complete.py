@@ -58,7 +58,9 @@ def drawn(request):
 @pytest.mark.parametrize("centred", [True, False])
 def test_scores_are_the_slopes_of_the_log_density(drawn, centred):
     conditional, theta, z = drawn
-    complete = CompleteData(conditional, centred=centred)
+    complete = CompleteData(
+        conditional, None if centred else np.ones(conditional.n_effects, dtype=bool)
+    )
     placed = complete.placement(theta)
     scores = complete.scores(theta, z, complete.slopes(theta, placed))
 
@@ -111,11 +113,15 @@ def test_effects_that_a_subject_lacks_stay(occasions):
 
 
 def test_the_curvature_of_the_rest_is_that_of_the_observations(drawn):
+    """And with Student's t effects, together with the normal part, that of everything."""
     conditional, theta, z = drawn
     complete = CompleteData(conditional)
     placed = complete.placement(theta)
     scores = complete.scores(theta, z, complete.slopes(theta, placed))
     found = complete.rest_information(theta, z, placed, scores)
+    tails = any(layer.tails for layer in conditional.population.model.layers)
+    if tails:
+        found = found + complete.information(complete.slopes(theta, placed))
     step = 1e-3 * np.eye(theta.size)
     for k in np.flatnonzero(scores.concerned):
         sides = []
@@ -123,7 +129,8 @@ def test_the_curvature_of_the_rest_is_that_of_the_observations(drawn):
             at = theta + sign * step[k]
             beside = complete.placement(at)
             moved = complete.moved(z, placed, beside)
-            sides.append(complete.scores(at, moved, complete.slopes(at, beside)).rest)
+            beside = complete.scores(at, moved, complete.slopes(at, beside))
+            sides.append(beside.total if tails else beside.rest)
         column = (sides[1] - sides[0]).sum(axis=1).mean(axis=0) / 2e-3
         wanted = found[k][scores.concerned]
         size = np.abs(column).max()
