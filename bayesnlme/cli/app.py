@@ -99,7 +99,7 @@ AskedChains = Annotated[
     typer.Option(
         "--chains", min=1, metavar="N", rich_help_panel=NUTS_PANEL,
         help="Independent chains: 4 unless stated, use at least 2. Of saem: Markov chains of each "
-        "subject, unless stated as many as give 50 in all.",
+        "subject, unless stated as many as give 120 in all.",
     ),
 ]  # fmt: skip
 Accept = Annotated[
@@ -143,7 +143,8 @@ Points = Annotated[
     int | None,
     typer.Option(
         min=1, metavar="N", rich_help_panel=LIKELIHOOD_PANEL,
-        help="Nodes of quadrature for each random effect; 7 unless stated.",
+        help="Nodes of quadrature for each random effect, 7 unless stated; of variational: points "
+        "that are weighed, 2000 unless stated.",
     ),
 ]  # fmt: skip
 BurnIn = Annotated[

@@ -46,7 +46,7 @@ ESTIMATORS = {
         called="NUTS",
         options=("draws", "tune", "chains", "target_accept", "cores", "parametrization", "start"),
     ),
-    MethodName.VARIATIONAL: Estimator(called="Variational", options=("draws",)),
+    MethodName.VARIATIONAL: Estimator(called="Variational", options=("draws", "points")),
     MethodName.FO: Estimator(called="FO", options=_SEARCH),
     MethodName.FOCE: Estimator(called="FOCE", options=_SEARCH, settings={"interaction": False}),
     MethodName.FOCEI: Estimator(called="FOCE", options=_SEARCH, settings={"interaction": True}),

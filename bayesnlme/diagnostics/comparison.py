@@ -11,6 +11,8 @@ from bayesnlme.errors import FitError
 from bayesnlme.model.event_rows import risk_starts
 from bayesnlme.results.fit import Fit, require_draws
 
+FEWEST_DRAWS = 25
+
 _LIKELIHOOD = "log_likelihood"
 
 
@@ -60,9 +62,18 @@ def loo(fit: Fit) -> ELPDData:
             f"LOO of a fit that is not final. {fit.verdict}", ConvergenceWarning, stacklevel=2
         )
     likelihood = joint_log_likelihood(fit)
+    _refuse_few(likelihood.sizes["chain"] * likelihood.sizes["draw"])
     _refuse_constant(likelihood)
     tree = {"posterior": fit.posterior, _LIKELIHOOD: likelihood.to_dataset()}
     return az.loo(xr.DataTree.from_dict(tree), var_name="observed", pointwise=True)
+
+
+def _refuse_few(count: int) -> None:
+    if count < FEWEST_DRAWS:
+        raise FitError(
+            f"LOO smooths the tail of the weights of at least {FEWEST_DRAWS} draws, and the fit "
+            f"has {count}: draw more."
+        )
 
 
 def _refuse_constant(likelihood: xr.DataArray) -> None:

@@ -209,6 +209,8 @@ def compare_estimators(
         began = time.perf_counter()
         try:
             fits[title] = fit(model, data, method=method, seed=seed, progress=progress)
+        except KeyboardInterrupt:
+            refused[title], interrupted = "It was interrupted.", True
         except (BayesNLMEError, ArithmeticError, ValueError, RuntimeError) as problem:
             refused[title] = str(problem)
             interrupted = isinstance(problem, InterruptedFitError)

@@ -207,7 +207,7 @@ def _require_maximum(fit: Fit) -> None:
     if fit.has_draws:
         raise FitError(
             f"{fit.method['name']} samples a posterior; a likelihood-ratio test needs largest "
-            "likelihoods, as bn.FOCE(), bn.Laplace() or bn.Quadrature() give them."
+            "likelihoods, as bn.FOCE(), bn.Laplace(), bn.Quadrature() or bn.SAEM() give them."
         )
     if not fit.likelihood.maximised:
         raise FitError(

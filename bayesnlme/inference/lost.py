@@ -7,12 +7,18 @@ in, up to a constant that all chains share, as if each mode were normal with the
 
 .. math:: \log m = \mathrm{E}[\log p(x)] + \sum_k \log \mathrm{sd}(x_k).
 
+The logs of the SDs of d variables are too low by about :math:`d / n` in all, with n the effective
+number of draws, of the log density, which forgets as fast as the squares do: by so much a slow
+chain looks lighter than it is, and is allowed to.
+
 A chain whose mode has a negligible share goes on from draws of the others, as paths towards
 different modes are weighed in [Zhang2022]_. Modes that share the mass keep their chains, and R-hat
 tells.
 """
 
+import arviz as az
 import numpy as np
+import xarray as xr
 
 from bayesnlme._types import Booleans, Floats
 
@@ -33,7 +39,14 @@ def log_masses(log_density: Floats, draws: Floats) -> Floats:
     """
     with np.errstate(divide="ignore"):  # a chain that never moved has no mass
         found: Floats = log_density.mean(axis=1) + np.log(draws.std(axis=1)).sum(axis=1)
-    return found
+    return found + draws.shape[-1] / _effective(log_density)
+
+
+def _effective(log_density: Floats) -> Floats:
+    """Return the effective number of draws of each chain, shape (chain,)."""
+    chains = xr.Dataset({"log_density": (("number", "chain", "draw"), log_density[:, None])})
+    found: Floats = az.ess(chains, method="mean")["log_density"].values
+    return np.maximum(np.nan_to_num(found, nan=1.0), 1.0)
 
 
 def lost_chains(masses: Floats) -> Booleans:

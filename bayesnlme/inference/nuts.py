@@ -42,9 +42,10 @@ class NUTS:
     draws : int
         Draws kept in each chain.
     tune : int
-        Warm-up draws before them, in each chain. With random effects, 70 % of them show in which
-        linear combinations of the variables to sample, and which chains are lost; see
-        :mod:`bayesnlme.inference.warmup` and :mod:`bayesnlme.inference.lost`.
+        Warm-up draws before them, in each chain. With random effects and from stated starts, 70 %
+        of at least 167 show in which linear combinations of the variables to sample (with 10
+        subjects or more), and which chains are lost; see :mod:`bayesnlme.inference.warmup` and
+        :mod:`bayesnlme.inference.lost`.
     chains : int
         Independent chains.
     target_accept : float
@@ -257,7 +258,7 @@ def _adapted(compiled: CompiledModel, run: _Run) -> tuple[xr.DataTree, bool]:
     order = {seed: k for k, seed in enumerate(sorted(seeds))}
 
     def again(seed: int | None) -> Floats:
-        """Start each chain where another ended, no two at one place."""
+        """Start each chain where another ended."""
         return better.coordinates(chart.point(places[order[int(seed or 0)] % len(places)]))
 
     ready = for_nutpie(density.with_chart(better), again)

@@ -52,6 +52,7 @@ class Bootstrap:
             replicates), ``bias``, ``lower``, ``upper`` (percentiles). ``.attrs`` says how many
             converged.
         """
+        require_share("summary", "interval", interval)
         sound = self.replicates["converged"].to_numpy(dtype=bool)
         kept = self.replicates.loc[sound].drop(columns="converged")
         tail = (1 - interval) / 2

@@ -8,7 +8,7 @@ random effects at SD 1, whose own density no parameter is in,
           = \log \mathrm E\, e^{h_i(\theta^0, z_i) - h_i(\theta, z_i)}
 
 over the conditional distribution of :math:`z_i`, which the chains draw from. Where the sum over
-subjects is positive, the likelihood is larger at the bound.
+subjects is positive by more than its Monte-Carlo error, the likelihood is larger at the bound.
 """
 
 import numpy as np
@@ -23,6 +23,10 @@ from bayesnlme.observation.residual import ResidualError
 
 _NOT_SDS = ("exponent", "df")
 _DRAWS_PER_CONTROL = 4
+_BATCHES = 8
+_ERRORS = 2.0
+"""So many standard errors, from batches of draws, a log ratio must be above zero."""
+
 _LEAST_EFFECTIVE = 0.1
 """Share of the draws that must be effective for each subject, for a ratio to be believed."""
 
@@ -52,21 +56,28 @@ class LikelihoodRatios:
         self._controls.append(controls)
 
     def log_ratios(self) -> Floats:
-        """Return the log ratios, shape (move,); minus infinity where the draws are too far off."""
+        """Return the log ratios less their errors, shape (move,).
+
+        Minus infinity where the draws are too far off.
+        """
         if not self._ratios:
             return np.full(len(self.moves), -np.inf)
         ratios = np.concatenate(self._ratios, axis=1)
         controls = np.concatenate(self._controls)
         with np.errstate(all="ignore"):
-            means = np.array([controlled_mean(each, controls) for each in ratios])
+            freed = np.array([less_controls(each, controls) for each in ratios])
+            means = freed.mean(axis=1)
             effective = ratios.mean(axis=1) ** 2 / (ratios**2).mean(axis=1)
-            found = np.log(means.reshape(effective.shape)).sum(axis=1)
+            relative = (freed / means[:, None]).sum(axis=2)
+            batches = [each.mean(axis=1) for each in np.array_split(relative, _BATCHES, axis=1)]
+            error = np.std(batches, axis=0, ddof=1) / np.sqrt(_BATCHES)
+            found = np.log(means).sum(axis=1) - _ERRORS * error
         near = (effective >= _LEAST_EFFECTIVE).all(axis=1)
         return np.where(near & np.isfinite(found), found, -np.inf)
 
 
-def controlled_mean(values: Floats, controls: Floats) -> Floats:
-    """Return the means of values less what controls of mean zero explain of them.
+def less_controls(values: Floats, controls: Floats) -> Floats:
+    """Return values less what controls of mean zero explain of them.
 
     Parameters
     ----------
@@ -77,14 +88,14 @@ def controlled_mean(values: Floats, controls: Floats) -> Floats:
     """
     mean = values.mean(axis=0)
     if len(values) < _DRAWS_PER_CONTROL * controls.shape[-1]:
-        return mean
+        return values
     size = np.sqrt((controls**2).mean(axis=0))
     scaled = controls / np.where(size > 0, size, 1.0)
     crossed = np.einsum("jng,jnk->ngk", scaled, scaled) / len(values)
     crossed += RIDGE * np.eye(controls.shape[-1])
     both = np.einsum("jng,jn->ng", scaled, values - mean) / len(values)
     slopes = np.linalg.solve(crossed, both[..., None])[..., 0]
-    return np.asarray(mean - np.einsum("ng,ng->n", scaled.mean(axis=0), slopes))
+    return np.asarray(values - np.einsum("jng,ng->jn", scaled, slopes))
 
 
 def ways_to_bounds(conditional: Conditional, free: Booleans) -> Floats:

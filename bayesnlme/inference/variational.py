@@ -33,7 +33,14 @@ from bayesnlme.inference.weighing import (
     weights_of_approximation,
 )
 from bayesnlme.marginal.conditional import Conditional
+from bayesnlme.marginal.modes import find_modes, second_modes
 from bayesnlme.results.approximation import judge_weights
+
+FEWEST_POINTS = 500
+"""Of so many 400 can be effective, as the verdict asks."""
+
+SEARCHES = 8
+"""Points from which a second mode of each subject's effects is sought."""
 
 SPARE = 1000
 """Draws of the approximation beyond those kept, of which some may have no density."""
@@ -72,7 +79,7 @@ class Variational:
 
     def __post_init__(self) -> None:
         require_count(self.name, "draws", self.draws)
-        require_count(self.name, "points", self.points, least=200)
+        require_count(self.name, "points", self.points, least=FEWEST_POINTS)
         require_number(self.name, "accuracy", self.accuracy)
         object.__setattr__(self, "draws", int(self.draws))
         object.__setattr__(self, "points", -(-int(self.points) // ROUNDS) * ROUNDS)
@@ -162,8 +169,11 @@ def _approximated(
     group = _judged(found, own, weighed)
     if places.effects.size:
         coords = {names.SUBJECT: list(population.data.subjects)}
-        tails = {"subject_k": (names.SUBJECT, weighed.subject_tails())}
-        group = group.assign(tails).assign_coords(coords)
+        modes = find_modes(conditional, chart.theta, chart.modes)
+        others = second_modes(conditional, chart.theta, modes, starts=SEARCHES, rng=rng)
+        tails = {"subject_k": weighed.subject_tails(), "second_mode": others}
+        columns = {name: (names.SUBJECT, each) for name, each in tails.items()}
+        group = group.assign(columns).assign_coords(coords)
     if judge_weights(group, method.draws).passed:
         points = weighed.points[resampled(weighed.shares, method.draws, rng)]
     else:

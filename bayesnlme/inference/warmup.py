@@ -51,7 +51,7 @@ def learnt(chart: Chart, draws: Floats) -> Chart:
     scale, places = within.std(axis=0), chart.places
     theta, there = places.theta, places.there
     few = len(within) < FEWEST * theta.size or _units(chart).min() < FEWEST_UNITS
-    if few or not (scale > 0).all():
+    if few or not theta.size or not (scale > 0).all():
         return chart
     standard, n = within / scale, len(within)
     population = standard[:, theta]

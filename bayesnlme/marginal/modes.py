@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from bayesnlme._types import Booleans, Floats
 from bayesnlme.marginal.conditional import Conditional
@@ -11,6 +12,12 @@ MOST_ITERATIONS = 60
 HALVINGS = 12
 DECREMENT = 1e-13
 """Half the squared length of the last step, in conditional SDs, at which a mode is found."""
+
+WIDELY = 1.5
+"""SD of the points from which other modes are sought, the effects being at SD 1."""
+
+APART = 1.0
+"""Modes are different that lie further apart, in conditional SDs of the known one."""
 
 _LEAST_CURVATURE = 0.05
 
@@ -87,6 +94,38 @@ def find_modes(
     spread = _lower_triangular(spread)
     found = np.isfinite(h) & curved & (decrement <= np.sqrt(limit))
     return Modes(z=z, h=h, spread=spread, log_det=log_det, found=found)
+
+
+def second_modes(
+    conditional: Conditional, theta: Floats, modes: Modes, *, starts: int, rng: np.random.Generator
+) -> Floats:
+    """Return what share of each subject's mass lies in another mode, shape (subject,).
+
+    Modes are sought from the mirror image of those known and from points drawn around zero; the
+    mass of one is Laplace's. Zero where none was found.
+
+    Parameters
+    ----------
+    conditional : Conditional
+        Densities.
+    theta : array, shape (parameter,)
+        Population parameters.
+    modes : Modes
+        Those known.
+    starts : int
+        Points to start from.
+    rng : Generator
+        Random numbers.
+    """
+    known, share = modes.h - 0.5 * modes.log_det, np.zeros(conditional.n_subjects)
+    drawn = WIDELY * rng.standard_normal((starts, *modes.z.shape))
+    for start in (-modes.z, *drawn):
+        other = find_modes(conditional, theta, start)
+        away = np.linalg.solve(modes.spread, (other.z - modes.z)[..., None])[..., 0]
+        apart = other.found & ((away**2).sum(axis=1) > APART**2)
+        mass = np.where(apart, other.h - 0.5 * other.log_det, -np.inf)
+        share = np.maximum(share, expit(mass - known) * apart)
+    return share
 
 
 def _lower_triangular(root: Floats) -> Floats:

@@ -122,7 +122,7 @@ def without_chains(fit: Fit) -> str:
     """Say why there are no figures of chains."""
     if fit.has_chains:
         return ""
-    return "The draws come from weights and not from chains: there are no ranks or traces."
+    return "The draws do not come from chains: there are no ranks or traces."
 
 
 def parameter_groups(fit: Fit, table: pd.DataFrame) -> list[tuple[str, Rows]]:

@@ -17,6 +17,8 @@ from bayesnlme.results.convergence import Check, Convergence
 
 K_LIMIT = 0.7
 ESS_LIMIT = 400
+SECOND_LIMIT = 0.01
+"""Share of a subject's mass in another mode that may be left out."""
 
 _REMEDY = 'use bn.NUTS(start="laplace")'
 
@@ -35,6 +37,9 @@ class Approximation:
         Pareto's k of their weights: whether the population parameters may be believed.
     subject_k : mapping of str to float
         The same of each subject's random effects; empty without any.
+    second_mode : mapping of str to float
+        Share of the mass of each subject's random effects that lies in another mode than the one
+        approximated, at the mode of the population parameters; empty without any.
     ess : float
         Effective sample size of the weighted points.
     failed : int
@@ -56,6 +61,7 @@ class Approximation:
     points: int
     pareto_k: float
     subject_k: dict[str, float]
+    second_mode: dict[str, float]
     ess: float
     failed: int
     joint_k: float
@@ -104,9 +110,11 @@ class Approximation:
     @property
     def source(self) -> str:
         """Where the draws come from, to go on with "Its posterior distribution was"."""
+        if not self.passed:
+            return f"approximated by a normal distribution, of which there are {self.draws} draws"
         return (
-            f"approximated by a normal distribution whose {self.points} points were weighted by "
-            f"importance, and {self.draws} of them drawn"
+            f"approximated by a normal distribution, {self.points} points around it weighted by "
+            f"importance, and {self.draws} drawn by their weights"
         )
 
     @property
@@ -116,9 +124,12 @@ class Approximation:
         subjects: tuple[Check, ...] = ()
         if self.subject_k:
             where, worst = self._worst
+            most = max(self.second_mode.values())
             subjects = (
                 Check("Largest Pareto k of a subject's effects", f"{worst:.2f}", limit,
                       worst <= self.good_k, where),
+                Check("Largest share of a second mode of a subject's effects", f"{most:.2f}",
+                      f"at most {SECOND_LIMIT}", most <= SECOND_LIMIT),
             )  # fmt: skip
         return (
             Check("Pareto k of the population parameters", f"{self.pareto_k:.2f}", limit,
@@ -128,7 +139,7 @@ class Approximation:
                   f"at least {ESS_LIMIT}", self.ess >= ESS_LIMIT),
             Check("Points without density", str(self.failed), "few (they weigh nothing)", None),
             Check("Pareto k of the unweighted approximation", f"{self.joint_k:.2f}",
-                  "any (draws are weighted)", None),
+                  "any (told for comparison)", None),
             Check("Evidence lower bound", _with_error(self.elbo, self.elbo_error),
                   "at most the log evidence", None),
             Check("Log evidence by the weights",
@@ -161,6 +172,14 @@ class Approximation:
                 f"Pareto k of the random effects of subject {listed} is above {self.good_k:.2f}, "
                 f"at most {self._worst[1]:.2f}: they are misplaced."
             )
+        divided = [name for name, share in self.second_mode.items() if share > SECOND_LIMIT]
+        if divided:
+            listed = ", ".join(divided[:10]) + " and others" * (len(divided) > 10)
+            share = max(self.second_mode.values())
+            yield (
+                f"The random effects of subject {listed} have a second mode, with up to "
+                f"{100 * share:.0f} % of their mass, which a normal distribution leaves out."
+            )
         if not self.ess >= ESS_LIMIT:
             yield (
                 f"The effective sample size of the weights is {self.ess:.0f}, below {ESS_LIMIT}: "
@@ -182,12 +201,18 @@ def judge_weights(group: xr.Dataset, draws: int) -> Approximation:
         )
     }  # fmt: skip
     counts = {name: int(group[name]) for name in ("points", "failed", "fixed_draws")}
-    subjects = group.get("subject_k")
-    of_subjects = {} if subjects is None else dict(
-        zip(map(str, subjects[names.SUBJECT].values), map(float, subjects.values), strict=True)
-    )  # fmt: skip
+    of_subjects: dict[str, dict[str, float]] = {"subject_k": {}, "second_mode": {}}
+    for name, found in of_subjects.items():
+        if name in group:
+            labels = map(str, group[names.SUBJECT].values)
+            found.update(zip(labels, map(float, group[name].values), strict=True))
     values: dict[str, Any] = {**numbers, **counts}
-    return Approximation(draws=draws, subject_k=of_subjects, **values)
+    return Approximation(
+        draws=draws,
+        subject_k=of_subjects["subject_k"],
+        second_mode=of_subjects["second_mode"],
+        **values,
+    )
 
 
 def _with_error(value: float, error: float) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -158,8 +159,15 @@ class Fit:
             positive ones on the log scale, of correlations on Fisher's), ``cv_percent``,
             ``shrinkage_percent``, ``unit``; without ``se`` to ``upper`` where the likelihood was
             evaluated at given estimates. ``.attrs`` holds the interval and the status.
+
+        Raises
+        ------
+        FitError
+            If the interval or the covariance is impossible.
         """
         require_kind(covariance)
+        if isinstance(interval, bool) or not isinstance(interval, Real) or not 0 < interval < 1:
+            raise FitError(f"interval={interval!r} must be a number between 0 and 1.")
         if self.has_draws and covariance != "hessian":
             raise FitError(f"covariance={covariance!r} is of estimates, and this fit has draws.")
         if self.has_draws:
@@ -304,6 +312,6 @@ def require_chains(given: object) -> None:
     require_draws(given)
     if isinstance(given, Fit) and not given.has_chains:
         raise FitError(
-            f"The draws of {given.method['name']} come from weights: there are no chains to "
+            f"The draws of {given.method['name']} do not come from chains: there are none to "
             "compare. Read fit.convergence instead."
         )

@@ -117,8 +117,20 @@ class Likelihood:
         return self.ofv - float(exact.sum()) * LOG_2PI
 
     @property
+    def has_criteria(self) -> bool:
+        """Whether AIC and BIC mean something: not where another density was maximised."""
+        return self.maximised or "pareto_k" in self._group("likelihood")
+
+    @property
     def aic(self) -> float:
-        """Akaike's criterion: OFV + 2 p."""
+        """Akaike's criterion: OFV + 2 p.
+
+        Raises
+        ------
+        FitError
+            Like the other criteria, where another density was maximised than the likelihood.
+        """
+        self._require_criteria()
         return self.ofv + 2.0 * self.n_parameters
 
     @property
@@ -133,6 +145,7 @@ class Likelihood:
     @property
     def bic(self) -> float:
         """Schwarz's criterion with the number of subjects: OFV + p log N."""
+        self._require_criteria()
         return self.ofv + self.n_parameters * float(np.log(self.data.n_subjects))
 
     @property
@@ -142,23 +155,25 @@ class Likelihood:
         Parameters of individual parameters that have random effects cost log N (subjects), the
         others log n (observations).
         """
+        self._require_criteria()
         random = sum(self._is_random(each) for each in self.parameter_names)
         fixed = self.n_parameters - random
         counted = random * np.log(self.data.n_subjects) + fixed * np.log(self.data.n_observations)
         return self.ofv + float(counted)
 
     def criteria(self) -> pd.Series:
-        """Return OFV, AIC and BIC by name, with their variants."""
-        return pd.Series(
-            {
-                "OFV": self.ofv,
-                "OFV without n log 2 pi": self.ofv_without_constant,
-                "AIC": self.aic,
-                "AICc": self.aicc,
-                "BIC": self.bic,
-                "BICc": self.bicc,
-            }
-        )
+        """Return OFV, AIC and BIC by name, with their variants; OFV alone of a joint mode."""
+        found = {"OFV": self.ofv, "OFV without n log 2 pi": self.ofv_without_constant}
+        if self.has_criteria:
+            found |= {"AIC": self.aic, "AICc": self.aicc, "BIC": self.bic, "BICc": self.bicc}
+        return pd.Series(found)
+
+    def _require_criteria(self) -> None:
+        if not self.has_criteria:
+            raise FitError(
+                f"{self.title} maximises another density than the likelihood, so there is no AIC "
+                "or BIC: use bn.FOCE(), bn.Laplace(), bn.Quadrature() or bn.SAEM()."
+            )
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

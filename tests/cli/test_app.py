@@ -147,7 +147,7 @@ def test_methods_and_options_are_those_of_the_classes():
     ("words", "told"),
     [
         ("focei --draws 10", "--draws is an option of nuts, variational; focei has --starts, -"),
-        ("laplace --points 3", "--points is an option of quadrature; laplace has --starts, -"),
+        ("laplace --points 3", "--points is an option of variational, quadrature; laplace has"),
         ("nuts --starts 3", "--starts is an option of fo, foce, focei, laplace, quadrature; nuts"),
         ("mode --priors", "--priors is an option of fo, foce, focei, laplace, quadrature, saem;"),
         ("saem --start foce", "--start is an option of nuts; saem has --burn-in, --smoothing, --"),

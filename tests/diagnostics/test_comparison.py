@@ -51,3 +51,12 @@ def test_refuses_a_fit_without_likelihood(fit):
 def test_warns_of_a_fit_that_is_not_final(fit):
     with pytest.warns(ConvergenceWarning, match="not final"):
         quiet(loo, replace(fit, status=Status.INTERRUPTED))
+
+
+def test_refuses_a_handful_of_draws(fit):
+    few = xr.DataTree.from_dict(
+        {name: fit.tree[name].to_dataset().isel(chain=[0], draw=slice(24))
+         for name in ("posterior", "sample_stats", "log_likelihood")}
+    )  # fmt: skip
+    with pytest.raises(FitError, match="at least 25 draws, and the fit has 24"):
+        quiet(loo, replace(fit, tree=few))

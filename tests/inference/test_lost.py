@@ -65,3 +65,16 @@ def test_a_chain_that_never_moved_is_lost_and_not_all_of_them(rng):
     assert lost_chains(log_masses(densities, draws)).tolist() == [False, True]
     draws[0] = draws[0, 0]
     assert not lost_chains(log_masses(densities, draws)).any()
+
+
+def test_a_slow_chain_is_not_lost(rng):
+    """In many dimensions its SDs are too small by chance; it is in the same mode."""
+    size, draws = 1000, []
+    for memory in (0.5, 0.85):
+        noise = rng.normal(size=(DRAWS + 200, size)) * np.sqrt(1 - memory**2)
+        chain = noise.copy()
+        for k in range(1, len(chain)):
+            chain[k] += memory * chain[k - 1]
+        draws.append(chain[200:])
+    draws = np.stack(draws)
+    assert not lost_chains(log_masses(-(draws**2).sum(axis=2) / 2, draws)).any()

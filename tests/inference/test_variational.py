@@ -153,7 +153,7 @@ def test_a_fit_answers_like_any_other(fit):
     drawn = bn.posterior_predictive(fit, draws=50, seed=1)
     assert np.isfinite(drawn["level"]).all()
     assert fit.estimates["a_pop"] == fit.summary().loc["a_pop", "mean"]
-    with pytest.raises(bn.FitError, match="no chains to compare"):
+    with pytest.raises(bn.FitError, match="do not come from chains"):
         rank_counts(fit)
     with pytest.raises(bn.FitError, match="no largest likelihood"):
         _ = fit.ofv
@@ -222,12 +222,15 @@ def test_refused_draws_are_those_of_the_approximation(refused):
     assert refused.convergence.subject_k == {}
 
 
-def test_effects_with_two_modes_are_refused(table):
-    found = bn.fit(two_modes(), table, method=QUICK, seed=1, progress=False)
-    judged = found.convergence
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_effects_with_two_modes_are_refused(table, seed):
+    """All but the first subject, whose effect is near zero, may have it of either sign."""
+    found = bn.fit(two_modes(), table, method=QUICK, seed=seed, progress=False)
     assert found.status is bn.Status.NOT_CONVERGED
-    assert judged.heavy_subjects
-    assert f"random effects of subject {judged.heavy_subjects[0]}" in found.verdict
+    shares = found.convergence.second_mode
+    assert shares.pop("1") == 0
+    assert min(shares.values()) > 0.2
+    assert "have a second mode" in found.verdict
 
 
 def test_the_report_says_that_there_are_no_chains(fit, tmp_path):
@@ -287,7 +290,7 @@ def test_theophylline_against_nuts(model, data):
     [
         ({"draws": 0}, "draws=0"),
         ({"draws": 2.5}, "draws=2.5"),
-        ({"points": 100}, "points=100 must be a whole number of at least 200"),
+        ({"points": 100}, "points=100 must be a whole number of at least 500"),
         ({"points": True}, "points=True"),
         ({"accuracy": 0.0}, "accuracy=0.0"),
         ({"accuracy": "a"}, "accuracy='a'"),
@@ -299,8 +302,8 @@ def test_impossible_options_are_refused(options, words):
 
 
 def test_points_are_a_multiple_of_the_rounds():
-    assert bn.Variational(points=np.int64(202)).to_dict() == {
-        "name": "Variational", "draws": 1000, "points": 204, "accuracy": 0.05,
+    assert bn.Variational(points=np.int64(502)).to_dict() == {
+        "name": "Variational", "draws": 1000, "points": 504, "accuracy": 0.05,
     }  # fmt: skip
 
 

@@ -121,3 +121,18 @@ def test_little_teaches_nothing(compiled, model, data):
     assert learnt(chart, np.ones((2, few, size))) is chart
     chart = identity(bn.build(model, data.subset(subjects=list(range(1, FEWEST_UNITS)))))
     assert learnt(chart, rng.normal(size=(2, few, size))) is chart
+
+
+def test_known_population_parameters_have_nothing_to_learn(data):
+    known = {
+        name: bn.LogNormal(bn.fixed(value), iiv=bn.fixed(0.3))
+        for name, value in {"ka": 1.5, "CL": 2.8, "V": 32.0}.items()
+    }
+    model = bn.Model(
+        name="known",
+        parameters=known,
+        structure=bn.pk.one_compartment(absorption="first_order"),
+        observations={"conc": bn.additive(bn.fixed(1.0))},
+    )
+    chart = identity(bn.build(model, data))
+    assert learnt(chart, np.random.default_rng(1).normal(size=(4, 60, 36))) is chart

@@ -68,6 +68,8 @@ CASES: dict[str, tuple[Callable[[], Dataset], Model]] = {
             observations={"conc": COMBINED},
         ),
     ),
+    # Baseline and loss, as nlmixr2 writes this model: effects on production and on loss would trade
+    # off, for together they make the baseline, which the samples before the effect show well.
     "warfarin_pkpd": (
         lambda: read("warfarin_pkpd", outputs={1: "conc", 2: "pca"}),
         bn.Model(
@@ -77,12 +79,12 @@ CASES: dict[str, tuple[Callable[[], Dataset], Model]] = {
                 "CL": bn.LogNormal(0.135, iiv=0.3, covariates=by_weight(70, 0.75)),
                 "V": bn.LogNormal(8.0, iiv=0.2, covariates=by_weight(70, 1.0)),
                 "Tlag": bn.LogNormal(0.8),
-                "kin": bn.LogNormal(5.0, iiv=0.1),
+                "R0": bn.LogNormal(96.0, iiv=0.05),
                 "kout": bn.LogNormal(0.05, iiv=0.1),
                 "IC50": bn.LogNormal(1.2, iiv=0.4),
                 "Imax": bn.LogNormal(bn.fixed(1.0)),
             },
-            structure=bn.pd.indirect_response(ORAL, driver="conc", output="pca"),
+            structure=bn.pd.indirect_response(ORAL, driver="conc", baseline=True, output="pca"),
             observations={"conc": COMBINED, "pca": bn.additive(4.0)},
         ),
     ),

@@ -1,4 +1,4 @@
-"""Print the table of fits in docs/validation.md: ``python -m tests.real.table [NAME ...]``."""
+"""Print a table of fits by the default options: ``python -m tests.real.table [NAME ...]``."""
 
 import sys
 

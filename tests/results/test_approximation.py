@@ -11,7 +11,8 @@ from bayesnlme.cli import show
 from bayesnlme.results.approximation import Approximation, judge_weights
 
 SOUND = Approximation(
-    draws=1000, points=2000, pareto_k=0.31, subject_k={"1": 0.2, "2": 0.42}, ess=900.0, failed=0,
+    draws=1000, points=2000, pareto_k=0.31, subject_k={"1": 0.2, "2": 0.42},
+    second_mode={"1": 0.0, "2": 0.0}, ess=900.0, failed=0,
     joint_k=1.1, elbo=-190.0, elbo_error=0.05, log_evidence=-187.0, log_evidence_error=0.03,
     fixed_draws=64, fixed_error=0.03,
 )  # fmt: skip
@@ -25,7 +26,7 @@ def weighted(handmade):
         {
             each.name: getattr(SOUND, each.name)
             for each in dataclasses.fields(SOUND)
-            if each.name not in {"draws", "subject_k"}
+            if each.name not in {"draws", "subject_k", "second_mode"}
         }
     )
     groups = {name: node.to_dataset() for name, node in made.tree.children.items()}
@@ -50,6 +51,7 @@ def test_sound_weights():
         ({"pareto_k": np.nan}, "Pareto k of the population parameters is nan"),
         ({"subject_k": {"1": 0.2, "7": 0.9}}, "random effects of subject 7 is above 0.70"),
         ({"subject_k": {"1": np.nan}}, "random effects of subject 1 is above"),
+        ({"second_mode": {"1": 0.3, "2": 0.0}}, "subject 1 have a second mode, with up to 30 %"),
         ({"ess": 399.0}, "effective sample size of the weights is 399, below 400"),
     ],
 )
@@ -74,15 +76,15 @@ def test_points_without_density_are_told():
 
 
 def test_without_subjects_no_word_of_them():
-    found = dataclasses.replace(SOUND, subject_k={})
+    found = dataclasses.replace(SOUND, subject_k={}, second_mode={})
     assert "of subjects" not in found.verdict
-    assert len(found.checks) == len(SOUND.checks) - 1
+    assert len(found.checks) == len(SOUND.checks) - 2
 
 
 def test_the_group_holds_the_verdict(weighted):
     draws = weighted.posterior.sizes["draw"]
     found = judge_weights(weighted.tree["approximation"].to_dataset(), draws)
-    assert found == dataclasses.replace(SOUND, draws=draws, subject_k={})
+    assert found == dataclasses.replace(SOUND, draws=draws, subject_k={}, second_mode={})
     assert weighted.convergence == found
     assert not weighted.has_chains
 

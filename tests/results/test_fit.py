@@ -160,3 +160,9 @@ def test_a_bad_fit_is_not_final(model, data):
     assert bad.status is bn.Status.NOT_CONVERGED
     assert not bad.converged
     assert repr(bad).splitlines()[1].startswith("NOT CONVERGED")
+
+
+@pytest.mark.parametrize("interval", [0, 1, 2, True, "a"])
+def test_impossible_intervals_are_refused(fit, interval):
+    with pytest.raises(bn.FitError, match="must be a number between 0 and 1"):
+        fit.summary(interval=interval)

@@ -168,3 +168,10 @@ def test_estimates_that_are_no_maximum_have_no_errors(kind, request):
     for ask in (fit.likelihood.covariance, lambda: fit.likelihood.trace):
         with pytest.raises(bn.FitError, match="maximises no likelihood: there are no"):
             ask()
+
+
+def test_a_joint_mode_has_no_criteria(mode_fit):
+    assert list(mode_fit.likelihood.criteria().index) == ["OFV", "OFV without n log 2 pi"]
+    for name in ("aic", "aicc", "bic", "bicc"):
+        with pytest.raises(bn.FitError, match="maximises another density"):
+            getattr(mode_fit.likelihood, name)
