@@ -231,7 +231,8 @@ HEAD = (
     "likelihood with all constants, `ofv_without_constant` less $n \\log 2\\pi$; `FOCEI "
     "ofv_without_constant` is FOCEI's at the estimates of the method named. *Quadrature* has "
     f"{POINTS} nodes for each random effect, and stands in for SAEM and importance sampling of "
-    "other programs."
+    "other programs.\n\n"
+    "## What they printed"
 )
 TRUTH = (
     "## The approximations beside quadrature\n\n"
