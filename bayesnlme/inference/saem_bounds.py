@@ -58,9 +58,9 @@ class LikelihoodRatios:
     def log_ratios(self) -> Floats:
         """Return the log ratios less their errors, shape (move,).
 
-        Minus infinity where the draws are too far off.
+        Minus infinity where the draws are too few, or too far off.
         """
-        if not self._ratios:
+        if sum(each.shape[1] for each in self._ratios) < _BATCHES:
             return np.full(len(self.moves), -np.inf)
         ratios = np.concatenate(self._ratios, axis=1)
         controls = np.concatenate(self._controls)
